@@ -1,0 +1,43 @@
+# `make demo`: the whole way, from a spec to a trained network in ONNX Runtime.  `make test`: everything that CI runs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long lint format bench clean
+
+help:
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+# Made anew when what is to be installed changes; torch first, so that the CPU build is taken.
+$(STAMP): pyproject.toml constraints.txt hatch_build.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## lint, compile, train, export and run a network on handwritten digits
+	$(BIN)/python -m cnndsl.demo
+
+lint: $(STAMP) ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint ## everything that CI runs
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+
+test-long: $(STAMP) ## the property tests with thousands of cases
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 2
+
+bench: $(STAMP) ## the benchmarks' tables
+	$(BIN)/python -m benchmarks
+
+format: $(STAMP) ## rewrite the code in the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove what was made
+	rm -rf build dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,0 +1,7 @@
+"""`python -m cnndsl`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,117 @@
+"""The library that others call: `parse`, `load`, `lint`, `stats`."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .compiler import Compiled, compile_text, dimensions, read_spec
+from .diagnostics import Diagnostic, SpecError
+from .ir import Graph
+from .limits import DEFAULT_LIMITS, Limits
+from .lint import lint_graph
+from .parser import parse_file
+from .record import Record
+from .source import Source
+from .syntax import File
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from .analysis.statistics import Statistics
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
+
+Spec = str | PathLike[str]
+"""A file, `-` for standard input, `zoo:NAME`, or the notation itself."""
+
+
+class Network(Record):
+    """A compiled spec. `graph` is the network; everything else is made from it."""
+
+    graph: Graph
+    compiled: Compiled
+
+    def torch(self, seed: int = 0) -> torch.nn.Module:
+        """An ordinary PyTorch module whose weights are `init(graph, seed)`.
+
+        Takes N×C×H×W (as the input's rank says) and gives N×classes or N×C×H×W; in training mode a network with AUX heads
+        gives `(y, aux1, ...)`. Raises MissingExtra where torch is not installed.
+        """
+        from .extras import need
+        from .weights import init
+
+        need("torch", "torch")
+        from .lower.torch import load_arrays, to_module
+
+        module = to_module(self.graph)
+        load_arrays(module, init(self.graph, seed))
+        return module
+
+    def onnx(self, path: Spec, weights: Arrays | None = None, *, seed: int = 0, opset: int = 18) -> None:
+        """Write an ONNX file with these weights, or with `init(graph, seed)`; it appears whole or not at all."""
+        from .lower.onnx import write_onnx
+        from .weights import init
+
+        write_onnx(path, self.graph, init(self.graph, seed) if weights is None else weights, opset=opset)
+
+    def stats(self) -> Statistics:
+        """Parameters, MACs, memory and receptive field, by layer and in all."""
+        from .analysis.statistics import statistics
+
+        return statistics(self.graph)
+
+
+def parse(text: str, name: str = "<spec>") -> File:
+    """The syntax tree of a text; raises SpecError with every syntax error."""
+    file, problems = parse_file(Source(name, text))
+    if problems:
+        raise SpecError(problems)
+    return file
+
+
+def load(spec: Spec, *, input: str | None = None, limits: Limits = DEFAULT_LIMITS, **settings: Any) -> Network:
+    """The network of a spec: `load("resnet.cnn", N=2, classes=10)`, `load("[(CONV-RELU)*2-POOL]*3-FC-10", input="3x32x32")`.
+
+    `input` replaces the spec's input shape; the other keywords are parameters, free names and choices (a bool, or a tuple
+    of them). Raises SpecError with every diagnostic, Unreadable where there is no such file, ValueError for a bad `input`.
+    """
+    compiled = _compile(spec, input, limits, settings)
+    if compiled.graph is None:
+        raise SpecError(compiled.diagnostics)
+    return Network(compiled.graph, compiled)
+
+
+def lint(
+    spec: Spec, *, input: str | None = None, limits: Limits = DEFAULT_LIMITS, **settings: Any
+) -> tuple[Diagnostic, ...]:
+    """Every finding in a spec: what compiling rejects, else what the rules find. Raises Unreadable as `load` does."""
+    try:
+        compiled = _compile(spec, input, limits, settings)
+    except SpecError as unreadable:
+        return unreadable.diagnostics
+    return findings(compiled)
+
+
+def findings(compiled: Compiled) -> tuple[Diagnostic, ...]:
+    """What compiling found and, where there is a graph, what the rules find in it."""
+    graph = compiled.graph
+    if graph is None:
+        return compiled.diagnostics
+    return compiled.diagnostics + lint_graph(graph, compiled.elaborated.spans, compiled.file.comments)
+
+
+def stats(spec: Spec | Graph, *, input: str | None = None, **settings: Any) -> Statistics:
+    """The costs of a spec or a graph; raises as `load` does."""
+    from .analysis.statistics import statistics
+
+    return statistics(spec if isinstance(spec, Graph) else load(spec, input=input, **settings).graph)
+
+
+def _compile(spec: Spec, input_shape: str | None, limits: Limits, settings: dict[str, Any]) -> Compiled:
+    shape = dimensions(input_shape) if input_shape is not None else None
+    text = read_spec(spec if isinstance(spec, str) else Path(spec), limits)
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    return compile_text(text, given, shape, limits)

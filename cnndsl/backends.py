@@ -1,0 +1,88 @@
+"""What `cnndsl compile` writes: ONNX files, checked against PyTorch on request; a module's source; the graph's JSON."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .diagnostics import Diagnostic, Severity, SpecError
+from .ir import Graph
+from .record import Record
+
+if TYPE_CHECKING:
+    from .weights import Array
+
+
+class OnnxOptions(Record):
+    """How an ONNX file is written; the weights are a file's, or drawn with `seed`, or left out."""
+
+    weights: str | None = None
+    seed: int = 0
+    no_weights: bool = False
+    opset: int = 18
+    verify: bool = False
+
+
+class Written(Record):
+    """The files that appeared, and what there is to say about them."""
+
+    files: tuple[Path, ...]
+    remarks: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+class Disagreement(Exception):
+    """The ONNX file does not compute what the PyTorch module does; nothing was written."""
+
+
+def ir_text(graph: Graph) -> str:
+    """The graph's JSON, indented."""
+    import json
+
+    return json.dumps(graph.json(), indent=1) + "\n"
+
+
+def torch_text(graph: Graph) -> str:
+    """A Python file with the network as an ordinary module."""
+    from .lower.torch_source import to_source
+
+    return to_source(graph)
+
+
+def compile_onnx(graph: Graph, target: Path, options: OnnxOptions) -> Written:
+    """Write an ONNX file, whole or not at all.
+
+    Raises SpecError where the weights do not fit, Disagreement where verification fails, LoweringError, OSError.
+    """
+    from .lower.onnx import write_onnx
+
+    arrays, warnings = _arrays(graph, options)
+    if not options.verify:
+        return Written(write_onnx(target, graph, arrays, opset=options.opset), (), warnings)
+    if arrays is None:
+        raise ValueError("--verify needs weights: leave out --no-weights")
+    from .files import publish
+    from .verify import verify
+
+    target.parent.stat()
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".cnndsl-") as folder:
+        written = write_onnx(Path(folder) / target.name, graph, arrays, opset=options.opset)
+        result = verify(graph, written[0], arrays)
+        if not result.agrees:
+            raise Disagreement(str(result))
+        return Written(publish(written, target.parent), (str(result),), warnings)
+
+
+def _arrays(graph: Graph, options: OnnxOptions) -> tuple[Mapping[str, Array] | None, tuple[Diagnostic, ...]]:
+    from .weights import init, read
+
+    if options.no_weights:
+        return None, ()
+    if options.weights is None:
+        return init(graph, options.seed), ()
+    stored: Any = read(options.weights, graph)
+    if stored.arrays is None:
+        raise SpecError(stored.diagnostics)
+    return stored.arrays, tuple(d for d in stored.diagnostics if d.severity is Severity.WARNING)

@@ -1,0 +1,205 @@
+"""The stages in order: text, syntax, graph, checks. Stop after any."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from .arithmetic import Value, error
+from .check import check
+from .diagnostics import Diagnostic, Severity, SpecError
+from .elaborate import Elaborated, Library, Missing, Request, elaborate, project_root
+from .ir import Graph
+from .limits import DEFAULT_LIMITS, Limits
+from .parser import parse_file
+from .record import Record
+from .source import Source, Span
+from .syntax import Dimensions, File, Number
+
+NOTATION: Final = "<spec>"
+STDIN: Final = "<stdin>"
+
+
+class Unreadable(Exception):
+    """A spec that cannot be read: it is not there, or no file. The message says which and what to do."""
+
+
+class Compiled(Record):
+    """What became of a spec: as far as it got, and every diagnostic."""
+
+    file: File
+    elaborated: Elaborated
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def graph(self) -> Graph | None:
+        """The graph; None where an error stands in its way."""
+        errors = any(diagnostic.severity is Severity.ERROR for diagnostic in self.diagnostics)
+        return None if errors else self.elaborated.graph
+
+
+class Text(Record):
+    """A spec's text and where it lies; `path` is None for standard input and for a notation."""
+
+    source: Source
+    path: Path | None = None
+
+
+def specs_folder() -> Path:
+    """Where the specs that the package ships lie: in an installed package, or at the repository's root."""
+    here = Path(__file__).parent
+    return here / "_specs" if (here / "_specs").is_dir() else here.parent / "specs"
+
+
+def read_spec(spec: str | Path, limits: Limits = DEFAULT_LIMITS) -> Text:
+    """The text of a spec: a file, `-` for standard input, `zoo:NAME`, or the notation itself.
+
+    Raises Unreadable where there is no file, SpecError where what is there is no text or too large.
+    """
+    written = str(spec)
+    if written == "-":
+        return Text(Source(STDIN, _decode(sys.stdin.buffer.read(limits.max_bytes + 1), STDIN, limits)))
+    if isinstance(spec, Path) or _names_a_file(written):
+        return _read(Path(spec), written, limits)
+    if written.startswith("zoo:"):
+        path = specs_folder() / f"{written[4:].removesuffix('.cnn')}.cnn"
+        if not path.resolve().is_relative_to(specs_folder().resolve()) or not path.is_file():
+            raise Unreadable(_no_such_member(written[4:]))
+        return _read(path, written, limits)
+    return Text(Source(NOTATION, _bounded(written, NOTATION, limits)))
+
+
+def _names_a_file(written: str) -> bool:
+    """A path rather than a notation: it exists, or it ends as one and has no blank or bracket in its last part."""
+    if "\n" in written or len(written) > 4096 or "\0" in written:
+        return False
+    try:
+        if Path(written).is_file() or (Path(written).exists() and ("/" in written or written in (".", ".."))):
+            return True
+    except OSError:
+        return False
+    return written.endswith(".cnn") and not any(c in written for c in "[]()|*")
+
+
+def _no_such_member(name: str) -> str:
+    import difflib
+
+    names = sorted(path.stem for path in specs_folder().glob("*.cnn"))
+    near = difflib.get_close_matches(name, names, 3, 0.4)
+    return f"the zoo has no {name!r}; " + (f"closest: {', '.join(near)}" if near else f"it has {', '.join(names)}")
+
+
+def _read(path: Path, name: str, limits: Limits) -> Text:
+    try:
+        if path.is_dir():
+            raise Unreadable(f"{name} is a folder, not a spec")
+        with path.open("rb") as file:
+            content = file.read(limits.max_bytes + 1)
+    except FileNotFoundError:
+        raise Unreadable(f"{name} does not exist") from None
+    except OSError as problem:
+        raise Unreadable(f"{name} cannot be read: {problem.strerror}") from None
+    return Text(Source(name, _decode(content, name, limits)), path)
+
+
+def _decode(content: bytes, name: str, limits: Limits) -> str:
+    if len(content) > limits.max_bytes:
+        raise _too_large(name, limits)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        source = Source(name, content.decode("utf-8", "replace"))
+        at = len(content[: problem.start].decode("utf-8"))
+        raise SpecError(
+            (
+                error(
+                    "CNN004",
+                    "this is not UTF-8 text",
+                    Span(source, at, at + 1),
+                    found=f"byte 0x{content[problem.start]:02x}",
+                    help="save it as UTF-8",
+                ),
+            )
+        ) from None
+
+
+def _bounded(written: str, name: str, limits: Limits) -> str:
+    if len(written) > limits.max_bytes:
+        raise _too_large(name, limits)
+    return written.encode("utf-8", "replace").decode()
+
+
+def _too_large(name: str, limits: Limits) -> SpecError:
+    message = f"the spec has more than {limits.max_bytes:,} bytes"
+    advice = "if it is meant, raise the limit with --max-bytes"
+    return SpecError((error("CNN003", message, Span(Source(name, ""), 0, 0), help=advice),))
+
+
+def compile_text(
+    text: Text,
+    settings: Mapping[str, Value] | None = None,
+    input_shape: Dimensions | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Compiled:
+    """Every stage on a text: parsed, elaborated, checked. Never raises for what the text holds."""
+    file, problems = parse_file(text.source, limits)
+    found = list(problems)
+
+    def parse(source: Source) -> File:
+        parsed, more = parse_file(source, limits)
+        found.extend(more)
+        return parsed
+
+    def read(path: Path) -> Source | Missing:
+        try:
+            return _read(path, str(path), limits).source
+        except Unreadable as problem:
+            return Missing(str(problem))
+        except SpecError as problem:
+            return Missing(problem.diagnostics[0].message, problem.diagnostics[0].help)
+
+    library = Library(project_root(text.path) if text.path else None, specs_folder())
+    request = Request(settings or {}, input_shape, text.path, limits)
+    elaborated = elaborate(file, request, library, parse, read)
+    found += [d for d in elaborated.diagnostics if d.code not in ("CNN024", "CNN026") or not problems]
+    if elaborated.graph is not None and not found and elaborated.unit is not None:
+        found += check(elaborated.graph, elaborated.spans, elaborated.unit)
+    return Compiled(file, elaborated, tuple(found))
+
+
+def dimensions(written: str) -> Dimensions:
+    """`3x32x32`, `1x16000`, `3x?x?` as an input's shape; raises ValueError."""
+    source = Source("--input", written)
+    span = Span(source, 0, len(written))
+    parts = written.strip().lower().replace("×", "x").split("x")
+    if not 1 <= len(parts) <= 4 or not all(
+        part == "?" or (part.isascii() and part.isdigit() and len(part) <= 10) for part in parts
+    ):
+        raise ValueError(
+            f"{written!r} is not a shape; write CxHxW, as in 3x32x32 (C, CxL, CxDxHxW and ? for an open size work too)"
+        )
+    return Dimensions(span, tuple(None if part == "?" else Number(span, int(part), part) for part in parts))
+
+
+def setting(written: str) -> tuple[str, Value]:
+    """`N=2`, `s=0.5`, `down=on,off,on`, `act=GELU` as a name and its value; raises ValueError."""
+    name, separator, value = written.partition("=")
+    name = name.strip()
+    if not separator or not name.isidentifier() or not value.strip():
+        raise ValueError(f"{written!r} is not a setting; write NAME=VALUE, as in N=2, act=GELU or down=on,off,on")
+    values = tuple(_setting_value(part.strip()) for part in value.split(","))
+    return name, values[0] if len(values) == 1 else values
+
+
+def _setting_value(written: str) -> Value:
+    known = {"on": True, "true": True, "off": False, "false": False}.get(written.lower())
+    if known is not None:
+        return known
+    for kind in (int, float):
+        try:
+            return kind(written) if len(written) <= 40 else written
+        except ValueError:
+            continue
+    return written

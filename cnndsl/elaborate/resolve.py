@@ -1,0 +1,155 @@
+"""What a stage's name stands for: a definition first, then a built-in with a kernel suffix."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ..arithmetic import FUNCTIONS, UNKNOWN, Value, error, is_number
+from ..ops import BRANCHING, LAYERS
+from ..ops.parameters import Parameters
+from ..record import Record
+from ..syntax import Call, Layer, Name, Stage, StageValue
+from .build import Build, Frame
+from .units import Definition
+
+WORDS: Final = frozenset(["same", "nearest", "linear", "bilinear", "trilinear", "constant", "reflect", "replicate", "none", "tanh", "erf"])
+"""Names that are values of arguments."""
+
+_SUFFIXED = re.compile(r"([A-Za-z_]+?)(\d+(?:x\d+)*)")
+_NOT_YET = {
+    "ATTENTION": "attention", "MHSA": "attention", "TRANSFORMER": "attention", "SELFATTENTION": "attention",
+    "SHARED": "shared weights", "SHARE": "shared weights",
+}  # fmt: skip
+
+
+class Builtin(Record):
+    """A built-in layer (`kind`) or branching combinator (`kind` is None) under its upper-case name."""
+
+    name: str
+    kind: type[Parameters] | None
+    kernel: tuple[int, ...] | None = None
+
+
+class Closure(Record):
+    """A stage passed as an argument, with the place where its names have their meaning."""
+
+    stage: Stage
+    frame: Frame
+
+
+Meaning = Builtin | Definition | Closure
+
+
+def builtin(name: str) -> Builtin | None:
+    """The built-in that a name stands for: `CONV`, `conv3x3`, `POOL2`, `RELU6`, `Concat`."""
+    upper = name.upper()
+    if upper in LAYERS:
+        return Builtin(upper, LAYERS[upper])
+    if upper in BRANCHING:
+        return Builtin(upper, None)
+    match = _SUFFIXED.fullmatch(name)
+    if match and match[1].upper() in LAYERS:
+        kernel = tuple(int(size) for size in match[2].split("x") if len(size) <= 12)
+        return Builtin(match[1].upper(), LAYERS[match[1].upper()], kernel)
+    return None
+
+
+def is_builtin_spelling(name: str) -> bool:
+    """Whether a name is a built-in's as everybody writes it, all upper or all lower case; `Conv` may be a definition."""
+    found = builtin(name) if name.upper() == name or name.lower() == name else None
+    return found is not None and (found.kernel is None or (found.kind is not None and "kernel" in found.kind.fields))
+
+
+def meaning(build: Build, name: str, frame: Frame) -> Meaning | Value | None:
+    """What a name stands for as a stage; a number where it is one; None where it is nothing."""
+    bound = frame.env.get(name)
+    if bound is not None:
+        return bound
+    definition = frame.unit.definitions.get(name)
+    if definition is not None:
+        return definition
+    known = build.plans.get(name, UNKNOWN)
+    if known is UNKNOWN:
+        known = build.plans[name] = builtin(name)
+    return known
+
+
+def missing(build: Build, expression: Name | Call | StageValue, frame: Frame) -> Value:
+    """The value of what is no number in scope: a stage to pass on, a word, or nothing, which is reported."""
+    if isinstance(expression, StageValue):
+        return Closure(expression.stage, frame)
+    found = meaning(build, expression.name, frame)
+    if isinstance(expression, Call):
+        if found is None or is_number(found) or found is UNKNOWN:
+            known = (*FUNCTIONS, *frame.unit.definitions, *LAYERS)
+            suggestion = closest(expression.name, known)
+            return _report(build, "CNN010", f"unknown function or layer {expression.name}", expression, suggestion)
+        layer = Layer(expression.span, expression.name, expression.span, arguments=expression.arguments)
+        return Closure(layer, frame)
+    if found is not None:
+        return (
+            found
+            if isinstance(found, Closure)
+            else Closure(Layer(expression.span, expression.name, expression.span), frame)
+        )
+    if expression.name in WORDS:
+        return expression.name
+    return free_name(build, expression.name, expression, frame)
+
+
+def free_name(build: Build, name: str, at: Name | Layer, frame: Frame) -> Value:
+    """Report, once, a name that has no value."""
+    if name in build.free:
+        return UNKNOWN
+    build.free.add(name)
+    if name == "classes":
+        advice = "give the number: `--classes 10`, or `param classes = 10` in the spec"
+    else:
+        near = closest(name, [*frame.env, *frame.unit.definitions])
+        advice = (
+            f"did you mean {near}?" if near else f"give it one: `--set {name}=2`, or `param {name} = 2` in the spec"
+        )
+    build.report(error("CNN013", f"{name} has no value", at.span, help=advice))
+    return UNKNOWN
+
+
+def _report(build: Build, code: str, message: str, at: Name | Call, suggestion: str | None) -> Value:
+    build.report(error(code, message, at.span, help=f"did you mean {suggestion}?" if suggestion else None))
+    return UNKNOWN
+
+
+def unknown_layer(build: Build, layer: Layer, frame: Frame) -> None:
+    """Report a stage whose name is nothing."""
+    subject = _NOT_YET.get(layer.name.upper())
+    if subject:
+        build.error("CNN025", f"{subject}: not in the language", layer.name_span, frame)
+        return
+    match = _SUFFIXED.fullmatch(layer.name)
+    stem, suffix = (match[1], match[2]) if match else (layer.name, "")
+    near = closest(layer.name, frame.unit.definitions) or closest(stem.upper(), [*LAYERS, *BRANCHING])
+    if near is None:
+        near = closest(layer.name, [*frame.unit.definitions, *frame.env])
+        suffix = ""
+    takes_kernel = near in LAYERS and "kernel" in LAYERS[near].fields
+    shown = f"{near}{suffix if takes_kernel else ''}" if near else None
+    build.error(
+        "CNN010", f"unknown layer {layer.name}", layer.name_span, frame, found=layer.name,
+        help=f"did you mean {shown}?" if shown else "define it with `def`, or see `docs/language.md` for the built-in layers",
+    )  # fmt: skip
+
+
+def stage_names(frame: Frame) -> list[str]:
+    """Every name that could have been meant as a stage here."""
+    upper = [*LAYERS, *BRANCHING]
+    return [*upper, *(name.lower() for name in upper), *frame.unit.definitions]
+
+
+def closest(name: str, known: object) -> str | None:
+    """The known name most like `name`, if one is like it."""
+    import difflib
+
+    names = [str(candidate) for candidate in known] if hasattr(known, "__iter__") else []
+    exact = [candidate for candidate in names if candidate.lower() == name.lower()]
+    near = exact or difflib.get_close_matches(name[:60], names, 1, 0.6)
+    return near[0] if near else None

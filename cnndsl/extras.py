@@ -1,0 +1,27 @@
+"""What is installed on request: torch, onnxruntime, tqdm; and the command that installs what is missing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+class MissingExtra(ImportError):  # noqa: N818
+    """A package of one of the extras is not installed, or cannot be imported; the message says what to do."""
+
+
+def need(module: str, extra: str) -> Any:
+    """Import a module that only an extra installs.
+
+    `extra` is what stands in the brackets of the install command: `torch`, `cpu`, `torch,cpu`.
+    Raises `MissingExtra`.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise MissingExtra(f"{package} is installed, but it needs {error.name}, which is not") from error
+        raise MissingExtra(f'{package} is not installed; install it with: pip install "cnndsl[{extra}]"') from error
+    except (ImportError, OSError) as error:
+        raise MissingExtra(f"{module} is installed but cannot be imported: {error}") from error

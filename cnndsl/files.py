@@ -1,0 +1,113 @@
+"""Output files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+
+class OutputFiles:
+    """A set of files that appear together at the end of the `with` block, or not at all if it raises.
+
+    Each is written beside its target under a temporary name and then renamed over it: a reader never sees half a file,
+    and what was there before survives a failure. What is not a regular file (a pipe, `/dev/stdout`) cannot be
+    renamed over; it receives the bytes when the block ends well.
+    """
+
+    def __init__(self) -> None:
+        self._staged: list[tuple[Path, Path]] = []
+        self._open: list[BinaryIO] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def stage(self, target: str | os.PathLike[str]) -> Path:
+        """A new, empty file to be written in place of `target`; raises OSError where that cannot be."""
+        path = Path(os.path.realpath(target))
+        if path.is_dir():
+            raise IsADirectoryError(f"{os.fspath(target)} is a folder")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"{path.name} cannot be written: there is no folder {Path(target).parent}")
+        folder = Path(tempfile.gettempdir()) if _is_special(path) else path.parent
+        temporary = folder / f".{path.name}.{os.urandom(4).hex()}.tmp"
+        # 0o666 less the umask, as open() makes files; tempfile's 0o600 would outlive the renaming
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        self._staged.append((temporary, path))
+        return temporary
+
+    def open(self, target: str | os.PathLike[str]) -> BinaryIO:
+        """A binary file to be written in place of `target`; the end of the block closes it."""
+        file = self.stage(target).open("wb")
+        self._open.append(file)
+        return file
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            for file in self._open:
+                file.close()
+            if kind is None:
+                self._publish()
+        finally:
+            for temporary, _ in self._staged:
+                temporary.unlink(missing_ok=True)
+
+    def _publish(self) -> None:
+        """Rename all; where one cannot be, put back what the others replaced."""
+        done: list[tuple[Path, Path | None]] = []
+        try:
+            for temporary, path in self._staged:
+                if _is_special(path):
+                    with temporary.open("rb") as content, path.open("wb") as target:
+                        shutil.copyfileobj(content, target)
+                    continue
+                former = _keep(path) if len(self._staged) > 1 else None
+                done.append((path, former))
+                temporary.replace(path)
+        except BaseException:
+            for path, former in done:
+                _restore(path, former)
+            raise
+        for _, former in done:
+            if former is not None:
+                former.unlink(missing_ok=True)
+
+
+def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
+    """Write a whole file or nothing; raises OSError."""
+    with OutputFiles() as files:
+        files.open(target).write(content)
+
+
+def write_text(target: str | os.PathLike[str], content: str) -> None:
+    """Write a whole file of UTF-8 text, or nothing; raises OSError."""
+    write_bytes(target, content.encode())
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _keep(path: Path) -> Path | None:
+    """A second name for a file that is about to be replaced."""
+    if not path.exists():
+        return None
+    former = path.with_name(f".{path.name}.{os.urandom(4).hex()}.old")
+    try:
+        former.hardlink_to(path)
+    except OSError:  # a file system without hard links
+        shutil.copy2(path, former)
+    return former
+
+
+def _restore(path: Path, former: Path | None) -> None:
+    if former is None:
+        path.unlink(missing_ok=True)
+        return
+    former.replace(path)
+    former.unlink(missing_ok=True)  # renaming a file to another of its own names leaves both

@@ -1,0 +1,59 @@
+"""Convolutions and linear layers."""
+
+from __future__ import annotations
+
+from ...ops.conv import Conv, ConvTranspose
+from ...ops.linear import Flatten, Linear
+from .emit import Attribute, Emitter
+from .reduce import stretch
+
+
+def conv(op: Conv, at: Emitter) -> None:
+    """Conv; ONNX pads each end of an axis by itself."""
+    before, after = zip(*op.pad, strict=True)
+    at.emit("Conv", at.input, *_weights(at), **_attributes(op), pads=(*before, *after))
+
+
+def conv_transpose(op: ConvTranspose, at: Emitter) -> None:
+    """ConvTranspose; ONNX Runtime wants the output padding below the stride, PyTorch below stride or dilation.
+
+    A larger one is first taken from the padding that the end of the axis loses, then put on as zeros, before the bias.
+    """
+    if all(extra < stride for extra, stride in zip(op.output_padding, op.stride, strict=True)):
+        pads = (*op.pad, *op.pad)
+        at.emit(
+            "ConvTranspose", at.input, *_weights(at), **_attributes(op), pads=pads, output_padding=op.output_padding
+        )
+        return
+    ends = [max(0, pad - extra) for pad, extra in zip(op.pad, op.output_padding, strict=True)]
+    beyond = [max(0, extra - pad) for pad, extra in zip(op.pad, op.output_padding, strict=True)]
+    attributes = {**_attributes(op), "pads": (*op.pad, *ends)}
+    if not any(beyond):
+        at.emit("ConvTranspose", at.input, *_weights(at), **attributes)
+        return
+    weight, *bias = _weights(at)
+    value = at.part("convolved", "ConvTranspose", at.input, weight, **attributes)
+    pads = (0, 0, *[0] * at.rank, 0, 0, *beyond)
+    inputs = (value, at.integers("pads", pads), at.floats("zero", 0.0))
+    if not bias:
+        at.emit("Pad", *inputs)
+        return
+    at.emit("Add", at.part("padded", "Pad", *inputs), stretch(at, bias[0], at.rank))
+
+
+def _weights(at: Emitter) -> list[str]:
+    return [name for name in (at.weight("weight"), at.weight("bias")) if name is not None]
+
+
+def _attributes(op: Conv | ConvTranspose) -> dict[str, Attribute]:
+    return {"kernel_shape": op.kernel, "strides": op.stride, "dilations": op.dilation, "group": op.groups}
+
+
+def flatten(op: Flatten, at: Emitter) -> None:
+    """Flatten; the batch stays."""
+    at.emit("Flatten", at.input, axis=1)
+
+
+def linear(op: Linear, at: Emitter) -> None:
+    """Gemm, with the weight as PyTorch stores it, (out, in)."""
+    at.emit("Gemm", at.input, *_weights(at), transB=1)

@@ -1,0 +1,153 @@
+"""Writing ONNX nodes: the graph being built, and the place in it of one node of the IR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto
+
+from ...ir import Graph, Node
+from ...ops.base import Weight
+from ...shape import Channels, Shape
+
+BATCH = "N"
+
+Array: TypeAlias = npt.NDArray[Any]
+Attribute: TypeAlias = int | float | str | Sequence[int]
+
+
+class LoweringError(ValueError):
+    """The network has something that cannot be written as ONNX; the message names the node and says why."""
+
+
+class Draft:
+    """An ONNX graph being built, and the arrays that its tensors will hold."""
+
+    def __init__(self, graph: Graph, arrays: Mapping[str, Array] | None, opset: int, proto: GraphProto) -> None:
+        self.graph = graph
+        self.arrays = arrays
+        self.opset = opset
+        self.proto = proto
+        proto.name = graph.name
+        self.stored: list[tuple[str, Array]] = []
+
+    def store(self, name: str, array: Array) -> str:
+        """An initialiser; it is put in when the model is complete."""
+        self.stored.append((name, array))
+        return name
+
+    def parameter(self, node: Node, weight: Weight) -> str:
+        """The array of a weight as an initialiser, or as an input of the graph where there are no arrays."""
+        name = f"{node.name}.{weight.name}"
+        if self.arrays is None:
+            describe(self.proto.input.add(), name, weight.shape)
+            return name
+        array = self.arrays.get(name)
+        if array is None:
+            raise LoweringError(f"there is no array {name}, which {node.name} needs")
+        if array.shape != weight.shape:
+            raise LoweringError(f"the array {name} is {_times(array.shape)}, not {_times(weight.shape)}")
+        return self.store(name, np.asarray(array, np.float32, order="C"))
+
+
+class Emitter:
+    """Where one node of the IR is written.
+
+    The ONNX node that makes the value has the node's own name, and so has its value; what else is needed, nodes,
+    values and constants, is `name/part`.
+    """
+
+    def __init__(self, draft: Draft, node: Node, inputs: tuple[str, ...], output: str) -> None:
+        self.draft = draft
+        self.node = node
+        self.name = node.name
+        self.inputs = inputs
+        self.output = output
+        self.shapes: tuple[Shape, ...] = draft.graph.inputs(node)
+        self.shape: Shape = node.shape
+        self.opset = draft.opset
+        self._weights: dict[str, Weight] | None = None
+
+    @property
+    def input(self) -> str:
+        """The first input's value."""
+        return self.inputs[0]
+
+    @property
+    def rank(self) -> int:
+        """The number of spatial axes of the first input."""
+        return len(self.shapes[0].spatial)
+
+    def emit(self, operator: str, *inputs: str, **attributes: Attribute) -> None:
+        """The node that makes the value."""
+        self._add(self.name, self.output, operator, inputs, attributes)
+
+    def part(self, part: str, operator: str, *inputs: str, **attributes: Attribute) -> str:
+        """A node on the way to it; returns the name of its value."""
+        name = f"{self.name}/{part}"
+        self._add(name, name, operator, inputs, attributes)
+        return name
+
+    def _add(
+        self, name: str, value: str, operator: str, inputs: Iterable[str], attributes: Mapping[str, Attribute]
+    ) -> None:
+        node = self.draft.proto.node.add()
+        node.op_type, node.name = operator, name
+        node.input.extend(inputs)
+        node.output.append(value)
+        for key, content in attributes.items():
+            _attribute(node, key, content)
+
+    def weight(self, name: str) -> str | None:
+        """The value that holds a weight of this node; None where it has none of that name."""
+        if self._weights is None:
+            self._weights = {weight.name: weight for weight in self.node.op.weights(self.shapes)}
+        weight = self._weights.get(name)
+        return None if weight is None else self.draft.parameter(self.node, weight)
+
+    def floats(self, part: str, values: Array | float) -> str:
+        """A constant of 32-bit floats, `name/part`."""
+        return self.draft.store(f"{self.name}/{part}", np.asarray(values, np.float32, order="C"))
+
+    def integers(self, part: str, values: Sequence[int] | Array) -> str:
+        """A constant of 64-bit integers, `name/part`."""
+        return self.draft.store(f"{self.name}/{part}", np.asarray(values, np.int64, order="C"))
+
+    def refuse(self, reason: str) -> LoweringError:
+        """The error to raise where this node cannot be written."""
+        where = f" ({self.node.origin.file}:{self.node.origin.line})" if self.node.origin else ""
+        return LoweringError(f"{self.name}{where} cannot be written as ONNX: {reason}")
+
+
+def describe(info: ValueInfoProto, name: str, sizes: Iterable[Channels | str]) -> None:
+    """Fill in the name and type of a float value; what is not a number becomes a dimension of that name."""
+    info.name = name
+    kind = info.type.tensor_type
+    kind.elem_type = TensorProto.FLOAT
+    dimensions = kind.shape.dim
+    for size in sizes:
+        if isinstance(size, int):
+            dimensions.add().dim_value = size
+        else:
+            dimensions.add().dim_param = str(size)
+
+
+def _attribute(node: NodeProto, key: str, content: Attribute) -> None:
+    attribute = node.attribute.add()
+    attribute.name = key
+    if isinstance(content, int):
+        attribute.type, attribute.i = AttributeProto.INT, content
+    elif isinstance(content, float):
+        attribute.type, attribute.f = AttributeProto.FLOAT, content
+    elif isinstance(content, str):
+        attribute.type, attribute.s = AttributeProto.STRING, content.encode()
+    else:
+        attribute.type = AttributeProto.INTS
+        attribute.ints.extend(content)
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a single number"

@@ -1,0 +1,393 @@
+"""Lark's tree to the syntax tree: one builder for each rule of the grammar, no recursion.
+
+The trees are walked with a stack, children first, and each is replaced in its parent's list of children by what was
+built from it. A bare layer is a token in Lark's tree, because most stages are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from lark import Token, Tree
+
+from .. import syntax
+from ..diagnostics import Diagnostic, Severity
+from ..limits import Limits
+from ..source import Source, Span
+from .number import NumberTooLargeError, number_value, whole_value
+
+# Rules that hold a list or stand for brackets, and so do not make the syntax tree deeper.
+_FLAT = frozenset(
+    {"pipeline", "arguments", "argument", "branches", "list", "range", "dims", "parenthesised", "parameter"}
+)
+
+
+class MisbuiltError(Exception):
+    """A statement that the grammar takes and we do not; caught where the statement is parsed."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        self.diagnostic = diagnostic
+        super().__init__(diagnostic.message)
+
+
+class _Arguments(NamedTuple):
+    """The built content of `( )` after a layer's name."""
+
+    span: Span
+    items: tuple[Any, ...]
+
+
+class _Branches(NamedTuple):
+    """The built content of `[ ]` after a layer's name."""
+
+    span: Span
+    stages: tuple[Any, ...]
+
+
+def build(source: Source, offset: int, root: Any, limits: Limits) -> tuple[syntax.Statement, tuple[Diagnostic, ...]]:
+    """The statement that a tree stands for, and what is wrong with it all the same; raises `MisbuiltError`.
+
+    `offset` is where the parsed stretch begins in `source`.
+    """
+    builder = _Builder(source, offset)
+    holder: list[Any] = [root]
+    for tree, siblings, index in reversed(_children_last(builder, holder, limits)):
+        siblings[index] = _BUILDERS[tree.data](builder, tree.children)
+    built = holder[0]
+    if not isinstance(built, _STATEMENTS):
+        body = builder.stage(built)
+        built = syntax.Net(body.span, None, body)
+    return built, tuple(builder.problems)
+
+
+def _children_last(builder: _Builder, holder: list[Any], limits: Limits) -> list[tuple[Any, list[Any], int]]:
+    """Every tree with its place in its parent's children, parents first; raises where they nest too deep."""
+    order: list[tuple[Any, list[Any], int]] = []
+    todo: list[tuple[list[Any], int]] = [(holder, 0)]
+    while todo:
+        children, depth = todo.pop()
+        for index, child in enumerate(children):
+            if not isinstance(child, Tree):
+                continue
+            below = depth if child.data in _FLAT else depth + 1
+            # The statement itself is one level.
+            if below > limits.max_nesting + 1:
+                raise MisbuiltError(_too_deep(builder, child, limits))
+            order.append((child, children, index))
+            todo.append((child.children, below))
+    return order
+
+
+def _too_deep(builder: _Builder, tree: Any, limits: Limits) -> Diagnostic:
+    while isinstance(tree, Tree):
+        tree = tree.children[0]
+    return Diagnostic(
+        "CNN005", Severity.ERROR, "this is nested too deep", builder.span_of(tree),
+        expected=f"at most {limits.max_nesting} levels", help="use definitions; `--max-nesting` raises the limit",
+    )  # fmt: skip
+
+
+class _Builder:
+    """The text that the tokens' positions refer to, and one method for each rule."""
+
+    def __init__(self, source: Source, offset: int) -> None:
+        self.source = source
+        self.text = source.text
+        self.offset = offset
+        self.problems: list[Diagnostic] = []
+
+    # -- positions and leaves ------------------------------------------------------------------------------------------
+
+    def span_of(self, child: Any) -> Span:
+        if isinstance(child, Token):
+            start = self.offset + child.start_pos  # type: ignore[operator]
+            return Span(self.source, start, start + len(child))
+        span: Span = child.span
+        return span
+
+    def across(self, children: list[Any]) -> Span:
+        """From the first child to the last."""
+        return Span(self.source, self.span_of(children[0]).start, self.span_of(children[-1]).end)
+
+    def wrong(self, span: Span, message: str, expected: str | None = None, help: str | None = None) -> MisbuiltError:
+        return MisbuiltError(
+            Diagnostic("CNN001", Severity.ERROR, message, span, expected, f"`{span.text[:40]}`", (), help)
+        )
+
+    def whole(self, token: Token) -> syntax.Number:
+        """An integer; what precedes the digits (a width's joiner) is not part of it."""
+        digits = _digits(token)
+        span = self.span_of(token)
+        span = Span(self.source, span.end - len(digits), span.end)
+        return syntax.Number(span, self._checked(whole_value, digits, span), digits)
+
+    def _checked(self, read: Callable[[str], Any], text: str, span: Span) -> Any:
+        try:
+            return read(text)
+        except NumberTooLargeError as problem:
+            raise MisbuiltError(
+                Diagnostic("CNN028", Severity.ERROR, "the number is too large", span, expected=str(problem))
+            ) from None
+
+    def stage(self, child: Any) -> Any:
+        """A stage; a bare layer is still a token."""
+        if not isinstance(child, Token):
+            return child
+        start = self.offset + child.start_pos  # type: ignore[operator]
+        span = Span(self.source, start, start + len(child))
+        return syntax.Layer(span, str(child), span, None, False, None, None, None, None, self._tight(start))
+
+    def _tight(self, start: int) -> bool:
+        text = self.text
+        if start < 2 or text[start - 1] not in "-,>":
+            return False
+        before = start - 3 if text[start - 1] == ">" else start - 2
+        return before >= 0 and not text[before].isspace()
+
+    def _operand(self, children: list[Any], at: int) -> tuple[Any, int]:
+        """What stands at `at`: a value in braces, an integer, extents or a name; and where to go on."""
+        child = children[at]
+        if child.type in ("LBRACE", "WIDTH_LBRACE"):
+            return children[at + 1], at + 3
+        if child.type == "EXTENTS":
+            return self.extents([child]), at + 1
+        if child.type == "NAME":
+            return self.name([child]), at + 1
+        return self.whole(child), at + 1
+
+    # -- expressions ---------------------------------------------------------------------------------------------------
+
+    def number(self, children: list[Any]) -> Any:
+        span = self.span_of(children[0])
+        text = str(children[0])
+        return syntax.Number(span, self._checked(number_value, text, span), text)
+
+    def extents(self, children: list[Any]) -> Any:
+        span = self.span_of(children[0])
+        values = tuple(self._checked(whole_value, part, span) for part in children[0].split("x"))
+        return syntax.Extents(span, values)
+
+    def boolean(self, children: list[Any]) -> Any:
+        return syntax.Boolean(self.span_of(children[0]), children[0].type == "TRUE")
+
+    def name(self, children: list[Any]) -> Any:
+        return syntax.Name(self.span_of(children[0]), str(children[0]))
+
+    def call(self, children: list[Any]) -> Any:
+        return syntax.Call(self.across(children), str(children[0]), tuple(children[2:-1]))
+
+    def parenthesised(self, children: list[Any]) -> Any:
+        return children[1].replace(span=self.across(children))
+
+    def tuple_(self, children: list[Any]) -> Any:
+        return syntax.Tuple(self.across(children), (*children[1:-1],))
+
+    def unary(self, children: list[Any]) -> Any:
+        return syntax.Unary(self.across(children), str(children[0]), children[1])
+
+    def binary(self, children: list[Any]) -> Any:
+        left, operator, right = children
+        return syntax.Binary(self.across(children), str(operator), left, right)
+
+    def choose(self, children: list[Any]) -> Any:
+        return syntax.Choose(self.across(children), children[1], children[3], children[5])
+
+    def argument(self, children: list[Any]) -> Any:
+        name = str(children[0]) if len(children) == 3 else None
+        return syntax.Argument(self.across(children), name, children[-1])
+
+    def stage_value(self, children: list[Any]) -> Any:
+        return syntax.StageValue(self.across(children), self.stage(children[1]))
+
+    def list_(self, children: list[Any]) -> Any:
+        return syntax.List(self.across(children), (*children[1:-1],))
+
+    def range_(self, children: list[Any]) -> Any:
+        first, after = self._operand(children, 0)
+        last, _ = self._operand(children, after + 1)
+        return syntax.Range(self.across(children), first, last)
+
+    def dims(self, children: list[Any]) -> Any:
+        sizes: list[Any] = []
+        at = 0
+        while at < len(children):
+            if children[at].type == "QMARK":
+                sizes.append(None)
+                at += 1
+            else:
+                size, at = self._operand(children, at)
+                sizes.append(size)
+        return syntax.Dimensions(self.across(children), (*sizes,))
+
+    # -- stages --------------------------------------------------------------------------------------------------------
+
+    def layer(self, children: list[Any]) -> Any:
+        kernel_first = children[0].type == "EXTENTS"
+        kernel = self.extents(children[:1]) if kernel_first else None
+        name = children[kernel_first]
+        width = stride = arguments = branches = None
+        at = kernel_first + 1
+        while at < len(children):
+            child = children[at]
+            if isinstance(child, _Arguments):
+                arguments, at = child.items, at + 1
+            elif isinstance(child, _Branches):
+                branches, at = child.stages, at + 1
+            elif child.type == "LBRACE":
+                self._check_kernel(name, child, kernel)
+                kernel, at = self._operand(children, at)
+            elif child.type == "SLASH":
+                stride, at = self._operand(children, at + 1)
+            else:
+                width, at = self._operand(children, at)
+        span = self.across(children)
+        return syntax.Layer(
+            span, str(name), self.span_of(name), kernel, kernel_first, width, stride, arguments, branches,
+            self._tight(span.start),
+        )  # fmt: skip
+
+    def _check_kernel(self, name: Token, brace: Token, kernel: Any) -> None:
+        """A kernel in braces touches its name, and is the only one."""
+        if kernel is not None:
+            raise self.wrong(self.span_of(brace), f"`{name}` has two kernels", help="keep one of them")
+        if brace.start_pos != name.end_pos:
+            raise self.wrong(
+                self.span_of(brace), "a value in braces stands apart from the layer", "a kernel or a width",
+                f"`{name}{{k}}` is a kernel, `{name}-{{w}}` a width",
+            )  # fmt: skip
+
+    def arguments(self, children: list[Any]) -> Any:
+        return _Arguments(self.across(children), (*children[1:-1],))
+
+    def branches(self, children: list[Any]) -> Any:
+        return _Branches(self.across(children), tuple(self.stage(child) for child in children[1:-1]))
+
+    def pipeline(self, children: list[Any]) -> Any:
+        return syntax.Pipeline(self.across(children), tuple(self.stage(child) for child in children[::2]))
+
+    def group(self, children: list[Any]) -> Any:
+        return syntax.Group(self.across(children), str(children[0]), self.stage(children[1]))
+
+    def repeat(self, children: list[Any]) -> Any:
+        stage = self.stage(children[0])
+        if isinstance(stage, syntax.Loop) and isinstance(stage.over, syntax.Range):
+            raise self.wrong(
+                self.span_of(children[1]), "it is not plain what `*` multiplies here",
+                "a range in braces, or a loop in parentheses",
+                "write `1..{n*2}` for the range, or `(stage for i in 1..n)*2` to repeat the loop",
+            )  # fmt: skip
+        count, _ = self._operand(children, 2)
+        return syntax.Repeat(self.across(children), stage, count)
+
+    def loop(self, children: list[Any]) -> Any:
+        targets = tuple(str(token) for token in children[2:-2])
+        return syntax.Loop(self.across(children), self.stage(children[0]), targets, children[-1])
+
+    def choice(self, children: list[Any]) -> Any:
+        return syntax.Choice(self.across(children), self.stage(children[0]))
+
+    def shaped(self, children: list[Any]) -> Any:
+        return syntax.Shaped(self.across(children), self.stage(children[0]), children[2])
+
+    def labelled(self, children: list[Any]) -> Any:
+        return syntax.Labelled(
+            self.across(children), str(children[0]), self.span_of(children[0]), self.stage(children[2])
+        )
+
+    def reference(self, children: list[Any]) -> Any:
+        return syntax.Reference(self.across(children), str(children[1]))
+
+    def conditional(self, children: list[Any]) -> Any:
+        then, otherwise = self.stage(children[3]), self.stage(children[5])
+        return syntax.Conditional(self.across(children), children[1], then, otherwise)
+
+    # -- statements ----------------------------------------------------------------------------------------------------
+
+    def input(self, children: list[Any]) -> Any:
+        if len(children) > 2:
+            self.problems.append(
+                Diagnostic(
+                    "CNN025", Severity.ERROR, "a network has one input", self.across(children[3:]),
+                    expected="one shape", found=f"{len(children) // 2} shapes",
+                    help="several inputs are not supported; stack them along the channels, take them apart by `SLICE`",
+                )
+            )  # fmt: skip
+        return syntax.Input(self.across(children[:2]), children[1])
+
+    def param(self, children: list[Any]) -> Any:
+        default = domain = None
+        for mark, value in zip(children[2::2], children[3::2], strict=True):
+            if mark.type == "IN":
+                domain = value
+            else:
+                default = value
+        return syntax.Param(self.across(children), str(children[1]), self.span_of(children[1]), default, domain)
+
+    def default(self, children: list[Any]) -> Any:
+        return syntax.Default(self.across(children), self.stage(children[1]))
+
+    def use(self, children: list[Any]) -> Any:
+        return syntax.Use(self.across(children), str(children[1])[1:-1])
+
+    def assertion(self, children: list[Any]) -> Any:
+        return syntax.Assert(self.across(children), tuple(children[1:]))
+
+    def definition(self, children: list[Any]) -> Any:
+        parameters = tuple(child for child in children[2:-1] if isinstance(child, syntax.Parameter))
+        body = self.stage(children[-1])
+        return syntax.Def(self.across(children), str(children[1]), self.span_of(children[1]), parameters, body)
+
+    def parameter(self, children: list[Any]) -> Any:
+        default = children[2] if len(children) == 3 else None
+        return syntax.Parameter(self.across(children), str(children[0]), default)
+
+    def net(self, children: list[Any]) -> Any:
+        return syntax.Net(self.across(children), str(children[1]), self.stage(children[2]))
+
+
+def _digits(token: str) -> str:
+    """The digits that end a token."""
+    return token[len(token.rstrip("0123456789")) :]
+
+
+_STATEMENTS = (syntax.Input, syntax.Param, syntax.Default, syntax.Use, syntax.Assert, syntax.Def, syntax.Net)
+
+_BUILDERS: dict[str, Callable[[_Builder, list[Any]], Any]] = {
+    "number": _Builder.number,
+    "extents": _Builder.extents,
+    "boolean": _Builder.boolean,
+    "name": _Builder.name,
+    "call": _Builder.call,
+    "parenthesised": _Builder.parenthesised,
+    "tuple": _Builder.tuple_,
+    "unary": _Builder.unary,
+    "binary": _Builder.binary,
+    "choose": _Builder.choose,
+    "argument": _Builder.argument,
+    "stage_value": _Builder.stage_value,
+    "list": _Builder.list_,
+    "range": _Builder.range_,
+    "dims": _Builder.dims,
+    "layer": _Builder.layer,
+    "arguments": _Builder.arguments,
+    "branches": _Builder.branches,
+    "pipeline": _Builder.pipeline,
+    "group": _Builder.group,
+    "repeat": _Builder.repeat,
+    "loop": _Builder.loop,
+    "choice": _Builder.choice,
+    "shaped": _Builder.shaped,
+    "labelled": _Builder.labelled,
+    "late_label": _Builder.labelled,
+    "reference": _Builder.reference,
+    "conditional": _Builder.conditional,
+    "input": _Builder.input,
+    "param": _Builder.param,
+    "default": _Builder.default,
+    "use": _Builder.use,
+    "assertion": _Builder.assertion,
+    "definition": _Builder.definition,
+    "parameter": _Builder.parameter,
+    "net": _Builder.net,
+}
