@@ -16,6 +16,7 @@ $(STAMP): pyproject.toml constraints.txt hatch_build.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m compileall -q cnndsl
 	@touch $@
 
 demo: $(STAMP) ## lint, compile, train, export and run a network on handwritten digits

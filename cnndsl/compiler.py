@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -144,6 +146,25 @@ def compile_text(
     limits: Limits = DEFAULT_LIMITS,
 ) -> Compiled:
     """Every stage on a text: parsed, elaborated, checked. Never raises for what the text holds."""
+    with _no_collection():
+        return _compile(text, settings or {}, input_shape, limits)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection meanwhile: all that is made is kept, and looking through it again and again is not linear."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _compile(
+    text: Text, settings: Mapping[str, Value], input_shape: Dimensions | None, limits: Limits
+) -> Compiled:
     file, problems = parse_file(text.source, limits)
     found = list(problems)
 
@@ -161,7 +182,7 @@ def compile_text(
             return Missing(problem.diagnostics[0].message, problem.diagnostics[0].help)
 
     library = Library(project_root(text.path) if text.path else None, specs_folder())
-    request = Request(settings or {}, input_shape, text.path, limits)
+    request = Request(settings, input_shape, text.path, limits)
     elaborated = elaborate(file, request, library, parse, read)
     found += [d for d in elaborated.diagnostics if d.code not in ("CNN024", "CNN026") or not problems]
     if elaborated.graph is not None and not found and elaborated.unit is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -27,7 +28,7 @@ class OutputFiles:
 
     def stage(self, target: str | os.PathLike[str]) -> Path:
         """A new, empty file to be written in place of `target`; raises OSError where that cannot be."""
-        path = Path(os.path.realpath(target))
+        path = _resolved(target)
         if path.is_dir():
             raise IsADirectoryError(f"{os.fspath(target)} is a folder")
         if not path.parent.is_dir():
@@ -52,30 +53,19 @@ class OutputFiles:
             for file in self._open:
                 file.close()
             if kind is None:
-                self._publish()
+                _replace(self._staged)
         finally:
             for temporary, _ in self._staged:
                 temporary.unlink(missing_ok=True)
 
-    def _publish(self) -> None:
-        """Rename all; where one cannot be, put back what the others replaced."""
-        done: list[tuple[Path, Path | None]] = []
-        try:
-            for temporary, path in self._staged:
-                if _is_special(path):
-                    with temporary.open("rb") as content, path.open("wb") as target:
-                        shutil.copyfileobj(content, target)
-                    continue
-                former = _keep(path) if len(self._staged) > 1 else None
-                done.append((path, former))
-                temporary.replace(path)
-        except BaseException:
-            for path, former in done:
-                _restore(path, former)
-            raise
-        for _, former in done:
-            if former is not None:
-                former.unlink(missing_ok=True)
+
+def publish(files: Sequence[Path], folder: Path) -> tuple[Path, ...]:
+    """Move finished files into a folder of the same file system, all or none; returns where they are. Raises OSError.
+
+    The first, which may point to the others, comes last.
+    """
+    _replace([(file, _resolved(folder / file.name)) for file in reversed(files)])
+    return tuple(folder / file.name for file in files)
 
 
 def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
@@ -89,8 +79,37 @@ def write_text(target: str | os.PathLike[str], content: str) -> None:
     write_bytes(target, content.encode())
 
 
+def _resolved(target: str | os.PathLike[str]) -> Path:
+    """The file behind a link, so that the link stays; what a device leads to is not asked for."""
+    path = Path(target)
+    return path if _is_special(path) else Path(os.path.realpath(path))
+
+
 def _is_special(path: Path) -> bool:
-    return path.exists() and not path.is_file()
+    """Whether a path cannot be renamed over: it is no regular file, or one that the process already writes to."""
+    if str(path) in ("/dev/stdout", "/dev/stderr") or path.parent == Path("/dev/fd"):
+        return True
+    return path.exists() and not path.is_dir() and not path.is_file()
+
+
+def _replace(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Rename each file over its target; where one cannot be, put back what the others replaced."""
+    done: list[tuple[Path, Path | None]] = []
+    try:
+        for temporary, path in moves:
+            if _is_special(path):
+                with temporary.open("rb") as content, path.open("ab") as target:
+                    shutil.copyfileobj(content, target)
+                continue
+            done.append((path, _keep(path) if len(moves) > 1 else None))
+            temporary.replace(path)
+    except BaseException:
+        for path, former in done:
+            _restore(path, former)
+        raise
+    for _, former in done:
+        if former is not None:
+            former.unlink(missing_ok=True)
 
 
 def _keep(path: Path) -> Path | None:

@@ -7,7 +7,7 @@ from math import gcd, lcm
 from .record import Record
 from .symbolic import Product, Symbolic
 
-LONGEST = 100_000
+LONGEST = 1 << 14
 """The longest period, and the longest finite list, that is worked out."""
 
 
@@ -45,10 +45,8 @@ class Sizes(Record):
 def reduced(minimum: int, period: int, residues: tuple[int, ...]) -> Sizes:
     """These sizes with the shortest period, and from the first of them on."""
     found = set(residues)
-    for shorter in range(1, period):
-        if period % shorter == 0 and all((r + shorter) % period in found for r in found):
-            period, residues = shorter, tuple(sorted({r % shorter for r in found}))
-            break
+    shorter = next(n for n in range(1, period + 1) if period % n == 0 and all((r + n) % period in found for r in found))
+    period, residues = shorter, tuple(sorted({r % shorter for r in found}))
     if residues:
         minimum += min((r - minimum) % period for r in residues)
     return Sizes(minimum, period, residues)

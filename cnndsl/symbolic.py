@@ -113,22 +113,24 @@ class Product(Record):
 
 
 def product(sizes: tuple[int | Symbolic | Product, ...]) -> int | Symbolic | Product:
-    """The product of sizes."""
+    """The product of sizes, with every whole factor in front."""
     factor, symbolic = 1, list[Symbolic]()
     for size in sizes:
         if isinstance(size, int):
             factor *= size
-        elif isinstance(size, Product):
+            continue
+        if isinstance(size, Product):
             factor *= size.factor
-            symbolic += size.sizes
-        else:
-            symbolic.append(size)
+        for one in size.sizes if isinstance(size, Product) else (size,):
+            common = gcd(one.factor, one.offset)
+            factor *= common
+            symbolic.append(Symbolic(one.base, one.factor // common, one.offset // common))
     if len(symbolic) == 1:
         return factor * symbolic[0]
     return Product(factor, tuple(symbolic)) if symbolic else factor
 
 
-_TOKEN = re.compile(r"\s*(floor|[A-Z]|\d+|[-+*/()])")
+_TOKEN = re.compile(r"\s*(floor|[A-Z]|\d{1,18}(?!\d)|[-+*/()])")
 
 
 def parse_dimension(text: str) -> int | Symbolic | Product:

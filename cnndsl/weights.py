@@ -51,18 +51,21 @@ GAINS: dict[str, float] = {
 slope a gives 2/(1 + a²); 1 is what self-normalising networks need (Klambauer et al., 2017); tanh and the sigmoids have
 Xavier's (Glorot and Bengio, 2010)."""
 
-_PLAIN = 1.0
-"""What feeds no activation (the classifier), and maxout: the larger of two unit normals has second moment 1."""
+PLAIN = 1.0
+"""The gain before another layer with weights, and before maxout: the larger of two unit normals has second moment 1."""
+
+SCORES = 0.1
+"""The gain of what makes the network's output: small scores, so that the first loss of a C-way softmax is about ln C."""
 
 
 def init(graph: Graph, seed: int = 0) -> Arrays:
     """The initial weights and running statistics, by state-dict name (`stage1.conv1.weight`), in the graph's order.
 
     Weights are normal with the standard deviation that keeps activations level: sqrt(2/fan_in) before a rectifier (He),
-    sqrt(2/(fan_in + fan_out)) before tanh and sigmoid (Xavier), sqrt(1/fan_in) where no activation follows; `GAINS` has
-    the others. What follows is looked for through norms, pools, dropout, sums and the like, up to the next layer
-    with weights. Biases and shifts are 0, scales 1, slopes and layer scales what the spec says, running means 0,
-    variances 1; all 32-bit floats. Counters are a 64-bit 0.
+    sqrt(2/(fan_in + fan_out)) before tanh and sigmoid (Xavier), sqrt(1/fan_in) where no activation follows, and
+    sqrt(0.1/fan_in) for the scores at the end; `GAINS` has the others. What follows is looked for through norms, pools,
+    dropout, sums and the like, up to the next layer with weights. Biases and shifts are 0, scales 1, slopes and layer
+    scales what the spec says, running means 0, variances 1; all 32-bit floats. Counters are a 64-bit 0.
 
     Every array has a random stream of its own, from the seed and its name: a layer more changes no other's numbers.
     """
@@ -127,30 +130,37 @@ _WORTH_A_THREAD = 2**15
 
 
 def _gains(graph: Graph) -> list[float]:
-    """For each node, the gain of the activation that its value reaches; of several, the largest."""
-    reached: list[float | None] = [None] * len(graph.nodes)
+    """For each node, the gain of what its value reaches: an activation, else a layer with weights, else the output."""
+    reached: list[tuple[int, float]] = [(_NOTHING, PLAIN)] * len(graph.nodes)
+    for end in (graph.output, *(side.node for side in graph.auxiliary)):
+        reached[end] = (_OUTPUT, SCORES)
     for index in range(len(graph.nodes) - 1, 0, -1):
         node = graph.nodes[index]
-        gain = reached[index]
-        if isinstance(node.op, Conv | ConvTranspose | Linear | Softmax):
-            gain = None
-        elif isinstance(node.op, Activation | PRelu | Maxout):
-            gain = _gain(node.op)
-        if gain is not None:
-            for i in node.inputs:
-                reached[i] = max(gain, reached[i] or XAVIER)
-    return [_PLAIN if gain is None else gain for gain in reached]
+        seen = _seen(node.op) or reached[index]
+        for i in node.inputs:
+            reached[i] = max(reached[i], seen)
+    return [gain for _, gain in reached]
 
 
-def _gain(op: Activation | PRelu | Maxout) -> float:
+_NOTHING, _OUTPUT, _LAYER, _ACTIVATION = range(4)
+
+
+def _seen(op: Op) -> tuple[int, float] | None:
+    """What an operation means to the layers before it; None where they see through it."""
     match op:
         case Maxout():
-            return _PLAIN
+            return _ACTIVATION, PLAIN
         case PRelu():
-            return 2 / (1 + op.init**2)
+            return _ACTIVATION, 2 / (1 + op.init**2)
         case Activation(function="leaky_relu"):
-            return 2 / (1 + (op.alpha or 0.0) ** 2)
-    return GAINS[op.function]
+            return _ACTIVATION, 2 / (1 + (op.alpha or 0.0) ** 2)
+        case Activation():
+            return _ACTIVATION, GAINS[op.function]
+        case Conv() | ConvTranspose() | Linear():
+            return _LAYER, PLAIN
+        case Softmax():
+            return _OUTPUT, SCORES
+    return None
 
 
 # Files

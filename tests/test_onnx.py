@@ -512,7 +512,7 @@ def test_without_weights_they_are_inputs() -> None:
 def test_the_file_holds_the_same_model(tmp_path: Path) -> None:
     graph = resnet((1,), 4, 32, 5)
     arrays = random_arrays(graph)
-    assert write_onnx(graph, tmp_path / "net.onnx", arrays) == (tmp_path / "net.onnx",)
+    assert write_onnx(tmp_path / "net.onnx", graph, arrays) == (tmp_path / "net.onnx",)
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
     assert onnx.load(tmp_path / "net.onnx") == to_onnx(graph, arrays)
 
@@ -520,7 +520,7 @@ def test_the_file_holds_the_same_model(tmp_path: Path) -> None:
 def test_weights_beside_the_model(tmp_path: Path) -> None:
     graph = resnet((1,), 16, 32, 5)
     arrays = random_arrays(graph)
-    files = write_onnx(graph, tmp_path / "net.onnx", arrays, external_threshold=1000)
+    files = write_onnx(tmp_path / "net.onnx", graph, arrays, external_threshold=1000)
     assert [path.name for path in files] == ["net.onnx", "net.onnx.data"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "net.onnx.data"]
     assert files[0].stat().st_size < files[1].stat().st_size
@@ -536,7 +536,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(b"before")
     (tmp_path / "net.onnx.data").mkdir()
     with pytest.raises(IsADirectoryError):
-        write_onnx(graph, tmp_path / "net.onnx", random_arrays(graph), external_threshold=0)
+        write_onnx(tmp_path / "net.onnx", graph, random_arrays(graph), external_threshold=0)
     assert (tmp_path / "net.onnx").read_bytes() == b"before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "net.onnx.data"]
 

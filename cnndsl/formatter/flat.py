@@ -47,8 +47,7 @@ def _operation(node: syntax.Unary | syntax.Binary | syntax.Choose) -> tuple[int,
     """How tightly an operation binds, and its text."""
     match node:
         case syntax.Choose():
-            condition = _expression(node.condition, 1)
-            return 0, f"if {condition} then {_expression(node.then, 0)} else {_expression(node.otherwise, 0)}"
+            return 0, f"{condition(node)}{_expression(node.then, 0)} else {_expression(node.otherwise, 0)}"
         case syntax.Unary(operator="not"):
             return _BINDING["not"], f"not {_expression(node.operand, _BINDING['not'])}"
         case syntax.Unary():
@@ -62,6 +61,11 @@ def _operation(node: syntax.Unary | syntax.Binary | syntax.Choose) -> tuple[int,
                 left, right = _ATOM, _SIGN
             sign = f" {node.operator} " if node.operator in _SPACED else node.operator
             return own, _expression(node.left, left) + sign + _expression(node.right, right)
+
+
+def condition(node: syntax.Choose | syntax.Conditional) -> str:
+    """`if c then `."""
+    return f"if {_expression(node.condition, 1)} then "
 
 
 def _extents(node: syntax.Extents) -> str:
@@ -144,8 +148,7 @@ class Flat:
             case syntax.Reference():
                 return f"@{node.label}"
             case syntax.Conditional():
-                condition = _expression(node.condition, 1)
-                return f"if {condition} then {self.stage(node.then)} else {self.stage(node.otherwise)}"
+                return f"{condition(node)}{self.stage(node.then)} else {self.stage(node.otherwise)}"
 
     def units(self, pipeline: syntax.Pipeline) -> list[tuple[syntax.Stage, ...]]:
         """The stages of a pipeline, a layer and the name that may be its width together."""

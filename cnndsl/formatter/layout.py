@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .. import syntax
 from .comments import Attached
-from .flat import Flat, domain, format_expression, head, suffix
+from .flat import Flat, condition, domain, format_expression, head, suffix
 
 WIDTH = 100
 _STEP = "  "
@@ -118,7 +118,7 @@ class Layout:
 
     def _conditional(self, node: syntax.Conditional, column: int, indent: str) -> list[str]:
         indent = indent or _STEP
-        before = f"if {format_expression(node.condition)} then "
+        before = condition(node)
         lines = _joined([before], self.stage(node.then, column + len(before), indent + _STEP))
         self._comments(lines, node, 1, indent)
         otherwise = self.stage(node.otherwise, len(indent) + 5, indent + _STEP)

@@ -89,6 +89,11 @@ def load_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
             tensor.copy_(torch.as_tensor(given[name]))
 
 
+def to_arrays(module: nn.Module) -> dict[str, np.ndarray]:
+    """Copies of the module's weights, by name: what `load_arrays` takes."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
+
+
 # How a forward is written.
 
 
@@ -105,11 +110,14 @@ def _scope_class(name: str, wiring: Wiring) -> type[Network]:
     if not wiring.branching:
         return type(name, (Network,), {**body, "forward": evaluating})
 
-    def forward(self: Any, *values: torch.Tensor) -> Any:
+    def forward(self: Any, x: torch.Tensor) -> Any:
+        return self._forward_training(x) if self.training else self._forward_evaluating(x)
+
+    def forward_several(self: Any, *values: torch.Tensor) -> Any:
         return self._forward_training(*values) if self.training else self._forward_evaluating(*values)
 
     modes = {"_forward_training": _forward(wiring, training=True), "_forward_evaluating": evaluating}
-    return type(name, (Network,), {**body, "forward": forward, **modes})
+    return type(name, (Network,), {**body, "forward": forward if wiring.inputs == 1 else forward_several, **modes})
 
 
 def _forward(wiring: Wiring, training: bool) -> Forward:

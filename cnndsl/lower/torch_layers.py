@@ -95,7 +95,7 @@ class Scale(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Stochastic depth: in training, zeroes whole samples with probability p and scales the rest by 1/(1-p)."""
+    """Stochastic depth: in training, drops whole samples and scales the rest by 1/(1-p)."""
 
     def __init__(self, p: float) -> None:
         super().__init__()

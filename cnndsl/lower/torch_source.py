@@ -94,7 +94,8 @@ def _docstring(graph: Graph, template: Template) -> str:
     given = ", ".join(_batched(graph, value) for value in block.outputs[: template.wiring.always])
     shapes = f"{taken or 'nothing'} to {given or 'nothing'}"
     if block.path:
-        return f"{shapes} in {_printable(block.path)}{f', the first of {template.instances}' if template.instances > 1 else ''}."
+        others = f", the first of {template.instances}" if template.instances > 1 else ""
+        return f"{shapes} in {_printable(block.path)}{others}."
     if not graph.auxiliary:
         return f"{shapes}."
     heads = (f"    {_batched(graph, head.node)}, loss weight {head.weight:g}\n" for head in graph.auxiliary)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..ops.reshape import Slice
 from ..record import Record
-from .scopes import FUNCTIONAL, KEYWORDS, Block, Call, Liveness, Wiring, class_name, wire
+from ..reserved import KEYWORDS
+from .scopes import FUNCTIONAL, Block, Call, Liveness, Wiring, class_name, wire
 from .torch_table import NONE, Argument, layer
 
 if TYPE_CHECKING:

@@ -132,6 +132,8 @@ ROWS: tuple[Row, ...] = (
          "CONV - (¦{w})", "¦{w} - CONV"),
     _row("NUMBER", r"\{", "braces are not needed here", "inside parentheses and braces arithmetic stands as it is",
          "SE(¦{cin//4})", "CONV-{¦{w}}"),
+    _row("NUMBER", "if", "`if` in the midst of a value", "put it in parentheses: `(if c then a else b)`",
+         "CONV1-{2*¦if a then 1 else 2}", "if ¦if a then b else c then CONV else ID"),
     _row("NUMBER", r"\[", "a stage in brackets is an argument of its own", "numbers stand in parentheses: `(1, 2)`",
          "CONV(pad=1+¦[2])"),
     _row("NUMBER", r"\.|[0-9].*", "this is not a number", "write `0.5`, `1e-5`, `25.6M` or `100MB`",

@@ -43,8 +43,8 @@ def to_onnx(graph: Graph, arrays: Mapping[str, Array] | None = None, *, opset: i
 
 
 def write_onnx(
-    graph: Graph,
     path: str | os.PathLike[str],
+    graph: Graph,
     arrays: Mapping[str, Array] | None = None,
     *,
     opset: int = DEFAULT_OPSET,

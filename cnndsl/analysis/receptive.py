@@ -1,0 +1,298 @@
+"""Receptive fields and effective strides, exact on graphs with branches, by axis of the input.
+
+Of a value at position o on an axis, the field is the stretch of input positions that it depends on. Along a graph of strided
+windows, pads and upsamplings it repeats: with a period of q positions and a step of J, position q*t + r sees
+[J*t + low[r], J*t + high[r]]. Chains without upsampling have q = 1, which is the textbook's recurrence; the effective stride
+is J/q. Global pools, FLATTEN and FC see one stretch that stands still, which an excitation (MUL) joins with the moving one.
+
+Fields are theoretical: padding is not cut off, as in published numbers (Araujo, Norris and Sim, Computing Receptive Fields
+of Convolutional Neural Networks, Distill 2019). Statistics over positions (IN, GN) are left out, as is usual.
+"""
+
+from __future__ import annotations
+
+from math import gcd, lcm
+from typing import TYPE_CHECKING
+
+from ..ops.combine import Input
+from ..ops.conv import Conv, ConvTranspose
+from ..ops.linear import Flatten
+from ..ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
+from ..ops.reshape import Crop, Pad, Upsample
+from ..record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from fractions import Fraction
+
+    from ..ir import Graph
+    from ..ops.base import Op
+    from ..shape import Dim
+
+LONGEST = 256
+"""The longest period that is followed; a field beyond it (upsampled several hundredfold) is unknown."""
+
+Stretch = tuple[int, int]
+
+
+class Field(Record):
+    """What a value sees on one axis: `moving` by phase (None for a position that sees nothing), and `still`.
+
+    `moving` is empty where all of the field stands still.
+    """
+
+    step: int
+    moving: tuple[Stretch | None, ...]
+    still: Stretch | None = None
+
+    @property
+    def period(self) -> int:
+        """The number of positions after which the field repeats, `step` further on."""
+        return len(self.moving)
+
+    def at(self, position: int) -> Stretch | None:
+        """What one position sees by its moving part."""
+        if not self.moving:
+            return None
+        times, phase = divmod(position, len(self.moving))
+        seen = self.moving[phase]
+        return seen and (seen[0] + self.step * times, seen[1] + self.step * times)
+
+
+START = Field(1, ((0, 0),))
+"""An input position sees itself."""
+
+Unknown = None
+
+
+class Receptive(Record):
+    """The size of the field and the effective stride of one node, by axis of the input; None for what is not known.
+
+    The size is that of the widest phase, in the middle of the map. Values that all see one stretch have stride None.
+    """
+
+    size: tuple[int | None, ...]
+    stride: tuple[Fraction | None, ...]
+
+
+def receptive(graph: Graph) -> tuple[Receptive, ...]:
+    """The receptive field of every node, in time linear in the nodes."""
+    rank = graph.nodes[0].shape.rank
+    fields: list[list[Field | None]] = []
+    for node in graph.nodes:
+        if isinstance(node.op, Input):
+            fields.append([START] * rank)
+            continue
+        inputs = [graph.nodes[i].shape.spatial or (1,) * rank for i in node.inputs]
+        output = node.shape.spatial or (1,) * rank
+        fields.append(
+            [
+                seen(node.op, axis, [fields[i][axis] for i in node.inputs], [n[axis] for n in inputs], output[axis])
+                for axis in range(rank)
+            ]
+        )
+    return tuple(
+        summary(found, node.shape.spatial or (1,) * rank) for found, node in zip(fields, graph.nodes, strict=True)
+    )
+
+
+def summary(fields: Sequence[Field | None], sizes: tuple[Dim, ...]) -> Receptive:
+    """The sizes and strides of a node's fields."""
+    from fractions import Fraction
+
+    return Receptive(
+        tuple(None if field is None else extent(field, n) for field, n in zip(fields, sizes, strict=True)),
+        tuple(Fraction(field.step, field.period) if field and field.moving else None for field in fields),
+    )
+
+
+def extent(field: Field, size: Dim) -> int | None:
+    """How many input positions lie between the first and the last that a position in the middle sees."""
+    if field.still is None:
+        return max((seen[1] - seen[0] + 1 for seen in field.moving if seen), default=0)
+    if not field.moving:
+        return field.still[1] - field.still[0] + 1
+    if not isinstance(size, int):
+        return None
+    middle = (size - 1) // 2
+    middle -= middle % field.period
+    around = (hull(field.still, field.at(middle + phase)) for phase in range(field.period))
+    return max(seen[1] - seen[0] + 1 for seen in around if seen)
+
+
+def hull(one: Stretch | None, two: Stretch | None) -> Stretch | None:
+    """The stretch from the first to the last position of both."""
+    if one is None or two is None:
+        return one or two
+    return min(one[0], two[0]), max(one[1], two[1])
+
+
+def seen(op: Op, axis: int, fields: list[Field | None], sizes: list[Dim], output: Dim) -> Field | None:
+    """What an operation's output sees on an axis; None where it is not known."""
+    known = [field for field in fields if field is not None]
+    if len(known) < len(fields):
+        return Unknown
+    row = WINDOWS.get(type(op))
+    if row is not None:
+        return row(op, axis, known[0], sizes[0])
+    if len(known) == 1:
+        return known[0]
+    spread = [still(field, 1) if n == 1 != output else field for field, n in zip(known, sizes, strict=True)]
+    return joined([field for field in spread if field is not None], output)
+
+
+def joined(fields: list[Field], size: Dim) -> Field | None:
+    """Branches together. Where they move at different speeds, all that they see anywhere."""
+    first = fields[0]
+    if all(field == first for field in fields):
+        return first
+    moving = [field for field in fields if field.moving]
+    if any(field.step * moving[0].period != moving[0].step * field.period for field in moving):
+        parts = [still(field, size) for field in fields]
+        return Unknown if None in parts else joined([part for part in parts if part is not None], size)
+    standing = None
+    for field in fields:
+        standing = hull(standing, field.still)
+    if not moving:
+        return Field(1, (), standing)
+    period = lcm(*(field.period for field in moving))
+    if period > LONGEST:
+        return Unknown
+    phases: list[Stretch | None] = [None] * period
+    for field in moving:
+        phases = [hull(seen, field.at(position)) for position, seen in enumerate(phases)]
+    return Field(moving[0].step * period // moving[0].period, tuple(phases), standing)
+
+
+def still(field: Field, size: Dim) -> Field | None:
+    """All that a map of this size sees, as a stretch that stands still."""
+    if not field.moving:
+        return field
+    if not isinstance(size, int):
+        return Unknown
+    return Field(1, (), hull(field.still, across(field, (0, size - 1))))
+
+
+def windowed(field: Field, kernel: int, stride: int, before: int, dilation: int = 1) -> Field | None:
+    """Through a window: position o reads o*stride - before + t*dilation, t from 0 below kernel."""
+    period = field.period
+    if not period:
+        return field
+    if period == 1:
+        (one,) = field.moving
+        if one is None:
+            return field
+        low, high = one
+        shift = field.step * -before
+        reach = field.step * dilation * (kernel - 1)
+        return Field(field.step * stride, ((low + shift, high + shift + reach),), field.still)
+    repeat = period // gcd(period, stride)
+    taps = tuple(outermost(range(kernel), period))
+    phases = []
+    for position in range(repeat):
+        stretch = None
+        for tap in taps:
+            stretch = hull(stretch, field.at(position * stride - before + tap * dilation))
+        phases.append(stretch)
+    return Field(field.step * (repeat * stride // period), tuple(phases), field.still)
+
+
+def stretched(field: Field, factor: int, stretch: Callable[[int], Stretch | None], step: int = 1) -> Field | None:
+    """Through an upsampling that repeats every `factor` positions, `step` input positions on: `stretch(o)` is read at o."""
+    if not field.moving:
+        return field
+    times = field.period // gcd(field.period, step)
+    if times * factor > LONGEST:
+        return Unknown
+    phases: list[Stretch | None] = []
+    for position in range(times * factor):
+        read = stretch(position)
+        phases.append(None if read is None else across(field, read))
+    return Field(field.step * (times * step // field.period), tuple(phases), field.still)
+
+
+def across(field: Field, read: Stretch) -> Stretch | None:
+    """All that the positions of a stretch see."""
+    found = None
+    for position in outermost(range(read[0], read[1] + 1), field.period):
+        found = hull(found, field.at(position))
+    return found
+
+
+def outermost(positions: range, period: int) -> Iterable[int]:
+    """The first and last `period` positions: those between see nothing further out."""
+    return positions if len(positions) <= 2 * period else (*positions[:period], *positions[-period:])
+
+
+def _conv(op: Conv, axis: int, field: Field, size: Dim) -> Field | None:
+    return windowed(field, op.kernel[axis], op.stride[axis], op.pad[axis][0], op.dilation[axis])
+
+
+def _max_pool(op: MaxPool, axis: int, field: Field, size: Dim) -> Field | None:
+    return windowed(field, op.kernel[axis], op.stride[axis], op.pad[axis][0], op.dilation[axis])
+
+
+def _avg_pool(op: AvgPool, axis: int, field: Field, size: Dim) -> Field | None:
+    return windowed(field, op.kernel[axis], op.stride[axis], op.pad[axis])
+
+
+def _pad(op: Pad, axis: int, field: Field, size: Dim) -> Field | None:
+    return windowed(field, 1, 1, op.pads[axis][0])
+
+
+def _crop(op: Crop, axis: int, field: Field, size: Dim) -> Field | None:
+    return windowed(field, 1, 1, -op.crops[axis][0])
+
+
+def _whole(op: Op, axis: int, field: Field, size: Dim) -> Field | None:
+    return still(field, size)
+
+
+def _adaptive(op: AdaptiveAvgPool | AdaptiveMaxPool, axis: int, field: Field, size: Dim) -> Field | None:
+    count = op.size[axis]
+    if count == 1 or not isinstance(size, int):
+        return still(field, size)
+    return stretched(field, count, lambda i: (i * size // count, -(-(i + 1) * size // count) - 1), size)
+
+
+def _upsample(op: Upsample, axis: int, field: Field, size: Dim) -> Field | None:
+    scale = op.scale[axis]
+    if op.mode == "nearest":
+        return stretched(field, scale, lambda o: (o // scale, o // scale))
+    # Position o reads at (o + 1/2)/scale - 1/2, between two neighbours unless that is whole.
+    return stretched(
+        field, scale, lambda o: ((2 * o + 1 - scale) // (2 * scale), -((scale - 1 - 2 * o) // (2 * scale)))
+    )
+
+
+def _transposed(op: ConvTranspose, axis: int, field: Field, size: Dim) -> Field | None:
+    kernel, stride, pad, dilation = op.kernel[axis], op.stride[axis], op.pad[axis], op.dilation[axis]
+    cycle = stride // gcd(stride, dilation)  # the taps that meet one output are so many apart
+
+    def read(o: int) -> Stretch | None:
+        taps = [t for t in range(min(kernel, cycle)) if (o + pad - t * dilation) % stride == 0]
+        if not taps:
+            return None
+        last = taps[0] + (kernel - 1 - taps[0]) // cycle * cycle
+        return (o + pad - last * dilation) // stride, (o + pad - taps[0] * dilation) // stride
+
+    if stride > LONGEST:
+        return Unknown
+    return stretched(field, stride, read)
+
+
+WINDOWS: dict[type[Op], Callable[..., Field | None]] = {
+    Conv: _conv,
+    MaxPool: _max_pool,
+    AvgPool: _avg_pool,
+    Pad: _pad,
+    Crop: _crop,
+    GlobalAvgPool: _whole,
+    GlobalMaxPool: _whole,
+    Flatten: _whole,
+    AdaptiveAvgPool: _adaptive,
+    AdaptiveMaxPool: _adaptive,
+    Upsample: _upsample,
+    ConvTranspose: _transposed,
+}
+"""How the operations that move positions do it, an axis; all others see what their inputs see."""
