@@ -189,7 +189,9 @@ def whole(expression: Expression, names: Names, what: str) -> Value:
 
 
 def _not_a_number(value: Value, span: Span, names: Names) -> Value:
-    names.report(error("CNN019", "expected a number", span, found=shown(value)))
+    stage = not isinstance(value, bool | str | tuple)
+    advice = "a stage to pass on that is more than a name goes in brackets: `[CONV3-64]`" if stage else None
+    names.report(error("CNN019", "expected a number", span, found=shown(value), help=advice))
     return UNKNOWN
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from .arithmetic import UNKNOWN, Names, Value, condition, error, evaluate, is_number, shown
 from .diagnostics import Diagnostic
+from .elaborate.build import MOST_DIAGNOSTICS
 from .elaborate.units import Unit
 from .ir import Graph
 from .source import Span
@@ -24,7 +25,8 @@ def check(graph: Graph, spans: tuple[Span, ...], unit: Unit) -> list[Diagnostic]
     if not found:
         metrics = Metrics(graph, unit.values)
         for statement in unit.asserts:
-            found += _assertions(statement, metrics)
+            if len(found) < MOST_DIAGNOSTICS:
+                found += _assertions(statement, metrics)
     return found
 
 
@@ -98,6 +100,8 @@ def _assertions(statement: Assert, metrics: Metrics) -> list[Diagnostic]:
 
     names = Names(metrics, missing, found.append)
     for wanted in statement.conditions:
+        if len(found) >= MOST_DIAGNOSTICS:
+            break
         text, still_open = wanted.span.text, _unknown(wanted, metrics)
         if still_open:
             message = f"{still_open} depends on the size of the input, which is open"

@@ -173,13 +173,21 @@ def _compile(
         found.extend(more)
         return parsed
 
+    left = limits.max_bytes
+
     def read(path: Path) -> Source | Missing:
+        nonlocal left
         try:
-            return _read(path, str(path), limits).source
+            source = _read(path, str(path), limits).source
         except Unreadable as problem:
             return Missing(str(problem))
         except SpecError as problem:
             return Missing(problem.diagnostics[0].message, problem.diagnostics[0].help)
+        left -= len(source.text)
+        if left < 0:
+            message = f"the files that are used have more than {limits.max_bytes:,} bytes together"
+            return Missing(message, "if it is meant, raise the limit with --max-bytes")
+        return source
 
     library = Library(project_root(text.path) if text.path else None, specs_folder())
     request = Request(settings, input_shape, text.path, limits)

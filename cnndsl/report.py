@@ -65,11 +65,11 @@ def _lines(diagnostic: Diagnostic, colour: bool) -> list[str]:
 
 def excerpt(span: Span) -> list[str]:
     """The source line of a span with the span marked; a long line is cut around it."""
-    line = printable(span.source.line(span.line))
+    line = span.source.line(span.line)
     column = span.column - 1
     length = max(1, min(span.end - span.start, len(line) - column))
     start = max(0, min(column - _WIDEST // 3, len(line) - _WIDEST)) if len(line) > _WIDEST else 0
-    shown = line[start : start + _WIDEST]
+    shown = printable(line[start : start + _WIDEST])
     left, right = "..." * (start > 0), "..." * (start + _WIDEST < len(line))
     number = str(span.line)
     gutter = " " * len(number)

@@ -17,7 +17,7 @@ from cnndsl.source import Source
 
 # Random trees may be large and deep; what is asked here is not what a text may cost.
 WIDE = Limits(max_bytes=10**7, max_nesting=400, max_layers=10**6)
-several = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+several = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def read(text: str) -> syntax.File:

@@ -78,22 +78,28 @@ class Receptive(Record):
 def receptive(graph: Graph) -> tuple[Receptive, ...]:
     """The receptive field of every node, in time linear in the nodes."""
     rank = graph.nodes[0].shape.rank
-    fields: list[list[Field | None]] = []
+    found = zip(fields(graph), graph.nodes, strict=True)
+    return tuple(summary(by_axis, node.shape.spatial or (1,) * rank) for by_axis, node in found)
+
+
+def fields(graph: Graph) -> list[list[Field | None]]:
+    """What every node sees, by axis of the input; None for what is not known."""
+    rank = graph.nodes[0].shape.rank
+    vector = (1,) * rank
+    found: list[list[Field | None]] = []
     for node in graph.nodes:
         if isinstance(node.op, Input):
-            fields.append([START] * rank)
+            found.append([START] * rank)
             continue
-        inputs = [graph.nodes[i].shape.spatial or (1,) * rank for i in node.inputs]
-        output = node.shape.spatial or (1,) * rank
-        fields.append(
+        sizes = [graph.nodes[i].shape.spatial or vector for i in node.inputs]
+        output = node.shape.spatial or vector
+        found.append(
             [
-                seen(node.op, axis, [fields[i][axis] for i in node.inputs], [n[axis] for n in inputs], output[axis])
+                seen(node.op, axis, [found[i][axis] for i in node.inputs], [n[axis] for n in sizes], output[axis])
                 for axis in range(rank)
             ]
         )
-    return tuple(
-        summary(found, node.shape.spatial or (1,) * rank) for found, node in zip(fields, graph.nodes, strict=True)
-    )
+    return found
 
 
 def summary(fields: Sequence[Field | None], sizes: tuple[Dim, ...]) -> Receptive:
@@ -170,7 +176,7 @@ def still(field: Field, size: Dim) -> Field | None:
         return field
     if not isinstance(size, int):
         return Unknown
-    return Field(1, (), hull(field.still, across(field, (0, size - 1))))
+    return Field(1, (), hull(field.still, across(field, range(size))))
 
 
 def windowed(field: Field, kernel: int, stride: int, before: int, dilation: int = 1) -> Field | None:
@@ -187,34 +193,26 @@ def windowed(field: Field, kernel: int, stride: int, before: int, dilation: int 
         reach = field.step * dilation * (kernel - 1)
         return Field(field.step * stride, ((low + shift, high + shift + reach),), field.still)
     repeat = period // gcd(period, stride)
-    taps = tuple(outermost(range(kernel), period))
-    phases = []
-    for position in range(repeat):
-        stretch = None
-        for tap in taps:
-            stretch = hull(stretch, field.at(position * stride - before + tap * dilation))
-        phases.append(stretch)
-    return Field(field.step * (repeat * stride // period), tuple(phases), field.still)
+    starts = (position * stride - before for position in range(repeat))
+    phases = tuple(across(field, range(start, start + dilation * (kernel - 1) + 1, dilation)) for start in starts)
+    return Field(field.step * (repeat * stride // period), phases, field.still)
 
 
-def stretched(field: Field, factor: int, stretch: Callable[[int], Stretch | None], step: int = 1) -> Field | None:
-    """Through an upsampling that repeats every `factor` positions, `step` input positions on: `stretch(o)` is read at o."""
+def stretched(field: Field, factor: int, step: int, read: Callable[[int], range]) -> Field | None:
+    """Through an upsampling that repeats every `factor` positions, `step` positions on: position o reads `read(o)`."""
     if not field.moving:
         return field
     times = field.period // gcd(field.period, step)
     if times * factor > LONGEST:
         return Unknown
-    phases: list[Stretch | None] = []
-    for position in range(times * factor):
-        read = stretch(position)
-        phases.append(None if read is None else across(field, read))
-    return Field(field.step * (times * step // field.period), tuple(phases), field.still)
+    phases = tuple(across(field, read(position)) for position in range(times * factor))
+    return Field(field.step * (times * step // field.period), phases, field.still)
 
 
-def across(field: Field, read: Stretch) -> Stretch | None:
-    """All that the positions of a stretch see."""
+def across(field: Field, positions: range) -> Stretch | None:
+    """All that these positions see by their moving part."""
     found = None
-    for position in outermost(range(read[0], read[1] + 1), field.period):
+    for position in outermost(positions, field.period):
         found = hull(found, field.at(position))
     return found
 
@@ -252,16 +250,19 @@ def _adaptive(op: AdaptiveAvgPool | AdaptiveMaxPool, axis: int, field: Field, si
     count = op.size[axis]
     if count == 1 or not isinstance(size, int):
         return still(field, size)
-    return stretched(field, count, lambda i: (i * size // count, -(-(i + 1) * size // count) - 1), size)
+    common = gcd(count, size)
+    return stretched(
+        field, count // common, size // common, lambda o: range(o * size // count, -(-(o + 1) * size // count))
+    )
 
 
 def _upsample(op: Upsample, axis: int, field: Field, size: Dim) -> Field | None:
     scale = op.scale[axis]
     if op.mode == "nearest":
-        return stretched(field, scale, lambda o: (o // scale, o // scale))
-    # Position o reads at (o + 1/2)/scale - 1/2, between two neighbours unless that is whole.
+        return stretched(field, scale, 1, lambda o: range(o // scale, o // scale + 1))
+    # Position o reads at (o + 1/2)/scale - 1/2: between two neighbours, unless that is whole.
     return stretched(
-        field, scale, lambda o: ((2 * o + 1 - scale) // (2 * scale), -((scale - 1 - 2 * o) // (2 * scale)))
+        field, scale, 1, lambda o: range((2 * o + 1 - scale) // (2 * scale), (2 * o + scale) // (2 * scale) + 1)
     )
 
 
@@ -269,16 +270,16 @@ def _transposed(op: ConvTranspose, axis: int, field: Field, size: Dim) -> Field 
     kernel, stride, pad, dilation = op.kernel[axis], op.stride[axis], op.pad[axis], op.dilation[axis]
     cycle = stride // gcd(stride, dilation)  # the taps that meet one output are so many apart
 
-    def read(o: int) -> Stretch | None:
-        taps = [t for t in range(min(kernel, cycle)) if (o + pad - t * dilation) % stride == 0]
-        if not taps:
-            return None
-        last = taps[0] + (kernel - 1 - taps[0]) // cycle * cycle
-        return (o + pad - last * dilation) // stride, (o + pad - taps[0] * dilation) // stride
+    def read(o: int) -> range:
+        """Input position m meets output o at tap t where o + pad = m*stride + t*dilation."""
+        first = next((t for t in range(min(kernel, cycle)) if (o + pad - t * dilation) % stride == 0), None)
+        if first is None:
+            return range(0)
+        return range(
+            (o + pad - first * dilation) // stride, (o + pad - kernel * dilation) // stride, -dilation * cycle // stride
+        )
 
-    if stride > LONGEST:
-        return Unknown
-    return stretched(field, stride, read)
+    return Unknown if stride > LONGEST else stretched(field, stride, 1, read)
 
 
 WINDOWS: dict[type[Op], Callable[..., Field | None]] = {

@@ -130,12 +130,12 @@ def _no_single_net(build: Build, unit: Unit) -> None:
 
 
 def _closing(body: object) -> frozenset[int]:
-    """Where the names of the layers stand that end the network: the last, and the one before a last SOFTMAX."""
+    """The layers, by identity, that end the network: the last, and the one before a last SOFTMAX."""
     last = last_layers(body)  # type: ignore[arg-type]
-    found = {layer.name_span.start for layer in last}
+    found = {id(layer) for layer in last}
     if any((known := builtin(layer.name)) and known.name == "SOFTMAX" for layer in last):
         before = before_last(body)  # type: ignore[arg-type]
-        found |= {layer.name_span.start for layer in last_layers(before)} if before is not None else set()
+        found |= {id(layer) for layer in last_layers(before)} if before is not None else set()
     return frozenset(found)
 
 

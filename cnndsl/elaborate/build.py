@@ -115,7 +115,9 @@ class Build:
         self.asked: dict[str, int] = {}
         self.closing: frozenset[int] = frozenset()
         self.plans: dict[Any, Any] = {}
+        self.made: dict[Any, Any] = {}
         self.folded: dict[int, Any] = {}
+        self.misspelt: dict[str, bool] = {}
         self._reported: set[tuple[Any, ...]] = set()
         self._origins: dict[tuple[int, int], Origin] = {}
         self._steps = 0
@@ -124,12 +126,18 @@ class Build:
     # -- diagnostics
 
     def report(self, diagnostic: Diagnostic) -> None:
-        """Keep a diagnostic; the same code at the same place is said once."""
+        """Keep a diagnostic; the same code at the same place is said once. The hundredth ends the elaboration."""
         span = diagnostic.span
         key = (diagnostic.code, diagnostic.message if span is None else (span.source.name, span.start, span.end))
-        if key not in self._reported:
-            self._reported.add(key)
-            self.diagnostics.append(diagnostic)
+        if key in self._reported:
+            return
+        self._reported.add(key)
+        if len(self._reported) == MOST_DIAGNOSTICS:
+            note = Note(f"there may be more: only the first {MOST_DIAGNOSTICS} are shown")
+            diagnostic = diagnostic.replace(notes=(*diagnostic.notes, note))
+        self.diagnostics.append(diagnostic)
+        if len(self._reported) >= MOST_DIAGNOSTICS:
+            raise Aborted
 
     def error(self, code: str, message: str, span: Span | None, frame: Frame | None = None, **rest: Any) -> int:
         """Report an error, with the calls that led to it; the value is gone."""
@@ -179,13 +187,17 @@ class Build:
             origin = self._origins[key] = Origin(span.source.name, *span.source.position(span.start))
         return origin
 
+    def spend(self, steps: int, span: Span) -> None:
+        """Count work against its limit: a step is some microseconds, and what takes longer counts as several."""
+        self._steps += steps
+        if self._steps > self.limits.max_steps:
+            raise self.abort("CNN008", f"expansion takes more than {self.limits.max_steps:,} steps", span, "--max-steps")
+
     def stage(self, stage: Stage, x: int, frame: Frame, label: str | None = None) -> int:
         """Elaborate a stage on value `x`; the value it leaves."""
         self._steps += 1
         if self._steps > self.limits.max_steps:
-            raise self.abort(
-                "CNN008", f"expansion takes more than {self.limits.max_steps:,} steps", stage.span, "--max-steps"
-            )
+            self.spend(0, stage.span)
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise self.abort("CNN007", f"stages nest more than {MAX_DEPTH} deep", stage.span, "nothing: nest less")
@@ -200,6 +212,9 @@ class Build:
         inner, self.trace = self.trace, outer
         return value, inner
 
+
+MOST_DIAGNOSTICS: Final = 100
+"""How many diagnostics are kept of one elaboration."""
 
 MAX_DEPTH: Final = 1500
 """Stages within stages, through definitions too: what Python's stack, raised for the purpose, holds with ease."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..arithmetic import UNKNOWN, Value, evaluate, shown
 from ..syntax import Argument, Layer
 from .build import NOWHERE, Aborted, Build, Frame
@@ -10,6 +12,9 @@ from .names import Labels, labels_in
 from .resolve import Builtin, Closure, meaning
 from .scopes import open_scope
 from .units import Definition
+
+CALL_STEPS: Final = 5
+"""What the use of a definition costs more than a stage does, in steps."""
 
 
 def call(build: Build, definition: Definition, layer: Layer, x: int, frame: Frame, label: str | None) -> int:
@@ -30,6 +35,7 @@ def call(build: Build, definition: Definition, layer: Layer, x: int, frame: Fram
             help="recursion must end: choose with `if`; if it is meant, raise the limit with --max-recursion",
         )  # fmt: skip
         raise Aborted
+    build.spend(CALL_STEPS + len(definition.unit.values) // 10, layer.span)
     env = dict(definition.unit.values)
     env["cin"] = build.nodes[x].shape.channels if x > NOWHERE else UNKNOWN
     calls = (*frame.calls, (syntax.name, layer.name_span))
@@ -79,7 +85,9 @@ def _match(build: Build, definition: Definition, layer: Layer, frame: Frame) -> 
     for position, argument in enumerate(layer.arguments or ()):
         name = argument.name or (names[position] if position < len(names) else None)
         if name is None or name not in names or name in given:
-            what = f"no parameter {argument.name}" if argument.name else f"{len(names)} parameters"
+            what = (
+                f"no parameter {argument.name}" if argument.name else f"{len(names)} parameter{'s' * (len(names) != 1)}"
+            )
             message = f"{definition.syntax.name} has {what}" if name not in given else f"{name} is given twice"
             build.error("CNN017", message, argument.span, frame, help=f"it is defined as {signature(definition)}")
             return None

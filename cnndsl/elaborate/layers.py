@@ -34,6 +34,7 @@ class Made(Record):
 
     steps: tuple[Step, ...] = ()
     problem: Problem | None = None
+    misfits: tuple[ArgumentProblem, ...] = ()
     failed: bool = False
 
 
@@ -56,7 +57,10 @@ def plan_layer(build: Build, layer: Layer, found: Builtin, frame: Frame) -> Plan
     kind = found.kind
     assert kind is not None
     plan = Plan(kind, dict(frame.defaults.get(kind.names[0], {})))
-    if found.kernel is not None:
+    if found.kernel is not None and "kernel" not in kind.fields:
+        plan.valid = False
+        build.error("CNN012", f"{kind.names[0]} takes no kernel", layer.name_span, frame, help=_arguments_of(kind))
+    elif found.kernel is not None:
         plan.given["kernel"] = _one_or_all(found.kernel)
         plan.spans["kernel"] = layer.name_span
     written: list[tuple[str, Expression, Span]] = [
@@ -113,19 +117,23 @@ def _one_or_all(kernel: tuple[int, ...]) -> int | tuple[int, ...]:
 
 def apply_builtin(build: Build, layer: Layer, found: Builtin, x: int, frame: Frame, label: str | None) -> int:
     """Elaborate a built-in layer on value `x`."""
-    key = (id(layer), id(frame.defaults), found.name)
-    plan = build.plans.get(key)
+    where = (id(layer), id(frame.defaults), found.name)
+    plan = build.plans.get(where)
     if plan is None:
-        plan = build.plans[key] = plan_layer(build, layer, found, frame)
+        plan = build.plans[where] = plan_layer(build, layer, found, frame)
+        plan.made = build.made.setdefault(_signature(plan), plan.made)
     values = tuple(_plain(evaluate(value, frame.names)) for _, value in plan.dynamic) if plan.dynamic else ()
     if not plan.valid or UNKNOWN in values:
         return NOWHERE
     shape = build.nodes[x].shape if x > NOWHERE else None
     bare = _bare_width(build, plan, layer, x) if "width" in plan.kind.fields else None
-    scores = build.classes if layer.name_span.start in build.closing and plan.kind.names[0] == "SOFTMAX" else None
-    made = plan.made.get((values, shape, bare))
+    scores = build.classes if id(layer) in build.closing and plan.kind.names[0] == "SOFTMAX" else None
+    key = (values, tuple(map(type, values)), shape, bare)  # 1 and true are equal, and not the same argument
+    made = plan.made.get(key)
     if made is None:
-        made = plan.made[values, shape, bare] = _make(build, plan, layer, values, shape, bare, frame)
+        made = plan.made[key] = _make(plan, values, shape, bare)
+    for misfit in made.misfits:
+        _report_argument(build, plan, layer, misfit, frame)
     if made.problem is not None:
         _report(build, plan, layer, made.problem, x, frame)
     if made.failed or x == NOWHERE:
@@ -148,29 +156,25 @@ def _bare_width(build: Build, plan: Plan, layer: Layer, x: int) -> int | None:
     kind = plan.kind
     if "width" in plan.given or any(field == "width" for field, _ in plan.dynamic) or not kind.bare_width:
         return None
-    if build.classes is not None and kind.names[0] == "FC" and layer.name_span.start in build.closing:
+    if build.classes is not None and kind.names[0] == "FC" and id(layer) in build.closing:
         return build.classes
     return min(WIDEST_BARE, BARE_WIDTH << min(build.halvings[x], 8)) if x > NOWHERE else BARE_WIDTH
 
 
-def _make(
-    build: Build,
-    plan: Plan,
-    layer: Layer,
-    values: tuple[Value, ...],
-    shape: Shape | None,
-    bare: int | None,
-    frame: Frame,
-) -> Made:
+def _signature(plan: Plan) -> tuple[object, ...]:
+    """What two written layers must have in common to make the same of the same input."""
+    given = tuple((field, type(value), value) for field, value in plan.given.items())
+    return (plan.kind, given, tuple(field for field, _ in plan.dynamic))
+
+
+def _make(plan: Plan, values: tuple[Value, ...], shape: Shape | None, bare: int | None) -> Made:
     given = dict(plan.given)
     given.update(zip((field for field, _ in plan.dynamic), values, strict=True))
     if bare is not None:
         given["width"] = bare
     parameters = validate(plan.kind, given)
     if isinstance(parameters, tuple):
-        for misfit in parameters:
-            _report_argument(build, plan, layer, misfit, frame)
-        return Made(failed=True)
+        return Made(misfits=parameters, failed=True)
     if shape is None:
         return Made()
     ops = parameters.build(shape)
@@ -196,7 +200,7 @@ def _report_argument(build: Build, plan: Plan, layer: Layer, problem: ArgumentPr
         if argument.name == problem.argument:
             span = argument.span
     build.error(
-        "CNN012" if problem.known else "CNN011", problem.message, span, frame,
+        problem.code, problem.message, span, frame,
         expected=problem.expected, found=problem.found, help=problem.help,
     )  # fmt: skip
 

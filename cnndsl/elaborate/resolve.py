@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Iterable
+from itertools import islice
+from typing import ClassVar, Final
 
 from ..arithmetic import FUNCTIONS, UNKNOWN, Value, error, is_number
 from ..ops import BRANCHING, LAYERS
@@ -15,6 +17,9 @@ from .units import Definition
 
 WORDS: Final = frozenset(["same", "nearest", "linear", "bilinear", "trilinear", "constant", "reflect", "replicate", "none", "tanh", "erf"])
 """Names that are values of arguments."""
+
+MOST_CANDIDATES: Final = 300
+"""How many known names a misspelt one is compared with."""
 
 _SUFFIXED = re.compile(r"([A-Za-z_]+?)(\d+(?:x\d+)*)")
 _NOT_YET = {
@@ -34,8 +39,12 @@ class Builtin(Record):
 class Closure(Record):
     """A stage passed as an argument, with the place where its names have their meaning."""
 
+    uncompared: ClassVar[frozenset[str]] = frozenset({"frame"})
     stage: Stage
     frame: Frame
+
+    def __str__(self) -> str:
+        return self.stage.name if isinstance(self.stage, Layer) else self.stage.span.text
 
 
 Meaning = Builtin | Definition | Closure
@@ -145,11 +154,12 @@ def stage_names(frame: Frame) -> list[str]:
     return [*upper, *(name.lower() for name in upper), *frame.unit.definitions]
 
 
-def closest(name: str, known: object) -> str | None:
-    """The known name most like `name`, if one is like it."""
+def closest(name: str, known: Iterable[object]) -> str | None:
+    """The known name most like `name`, if one is like it; a spec with thousands of names is not searched to the end."""
     import difflib
 
-    names = [str(candidate) for candidate in known] if hasattr(known, "__iter__") else []
+    close = (candidate for candidate in map(str, known) if abs(len(candidate) - len(name)) <= len(name) // 2 + 1)
+    names = list(islice(close, MOST_CANDIDATES))
     exact = [candidate for candidate in names if candidate.lower() == name.lower()]
     near = exact or difflib.get_close_matches(name[:60], names, 1, 0.6)
     return near[0] if near else None

@@ -28,7 +28,7 @@ from ..syntax import (
     Stage,
 )
 from .branches import branching
-from .build import NOWHERE, Build, Frame, Jump, Rule
+from .build import MOST_DIAGNOSTICS, NOWHERE, Build, Frame, Jump, Rule
 from .calls import call, use_closure
 from .layers import apply_builtin
 from .names import labels_in
@@ -52,7 +52,8 @@ def layer(build: Build, stage: Layer, x: int, frame: Frame, label: str | None) -
             unknown_layer(build, stage, frame)
         case _ if found is not UNKNOWN:
             build.error(
-                "CNN018", f"{stage.name} is the number {shown(found)}, not a stage", stage.name_span, frame,
+                "CNN018", f"{stage.name} is {'the number ' * is_number(found)}{shown(found)}, not a stage", stage.name_span,
+                frame,
                 help="a width follows a layer that takes one and has none yet: CONV3-w",
             )  # fmt: skip
     return NOWHERE
@@ -139,8 +140,16 @@ def _is_width(build: Build, before: Stage, after: Stage, frame: Frame) -> bool:
     kind = _kind(build, before, frame)
     if kind is None or "width" not in kind.fields:
         return False
-    near = closest(bare.name.rstrip("0123456789"), stage_names(frame))
-    return near is None or len(bare.name) < 3
+    return len(bare.name) < 3 or not _misspelt(build, bare.name.rstrip("0123456789"), frame)
+
+
+def _misspelt(build: Build, name: str, frame: Frame) -> bool:
+    """Whether a name that means nothing looks like a stage's. After as many as are reported it no longer matters."""
+    known = build.misspelt.get(name)
+    if known is None:
+        enough = len(build.misspelt) > 2 * MOST_DIAGNOSTICS
+        known = build.misspelt[name] = not enough and closest(name, stage_names(frame)) is not None
+    return known
 
 
 def _kind(build: Build, stage: Layer, frame: Frame) -> type[Parameters] | None:

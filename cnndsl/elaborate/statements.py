@@ -9,12 +9,12 @@ from typing import Final
 from ..arithmetic import UNKNOWN, Value, evaluate, in_domain, shown
 from ..diagnostics import Note
 from ..ops.arguments import validate
-from ..source import Source
+from ..source import Source, Span
 from ..syntax import Assert, Def, Default, File, Input, Layer, Net, Param, Statement, Use
 from .build import Build, Frame
 from .layers import plan_layer
 from .names import Labels, Namer
-from .resolve import Builtin, Closure, builtin, is_builtin_spelling
+from .resolve import WORDS, Builtin, Closure, builtin, is_builtin_spelling
 from .units import Definition, Library, Missing, Unit
 
 Parse = Callable[[Source], File]
@@ -40,9 +40,22 @@ class Loader:
             unit.values.update(self.build.settings)
         for statement in file.statements:
             self._statement(unit, statement, main)
-        if not main:
+        if main:
+            self._settle(unit)
+        else:
             unit.nets.clear()
         return unit
+
+    def _settle(self, unit: Unit) -> None:
+        """Make stages of the layers that free names are set to: `--set act=GELU`."""
+        for name, value in self.build.settings.items():
+            known = isinstance(value, str) and (value in unit.definitions or builtin(value) is not None)
+            if known and name not in unit.params:
+                unit.values[name] = self._stage(unit, value, Span(unit.source, 0, 0))
+
+    def _stage(self, unit: Unit, name: str, span: Span) -> Closure:
+        """What a name given from outside stands for; a built-in in the spelling of the specs, so that domains know it."""
+        return Closure(Layer(span, name if name in unit.definitions else name.upper(), span), self.frame(unit))
 
     def frame(self, unit: Unit) -> Frame:
         """Where a file's own expressions are evaluated."""
@@ -130,15 +143,17 @@ class Loader:
         """A value given from outside; the name of a layer or definition is a stage."""
         if not isinstance(setting, str):
             return setting
+        if setting in WORDS and builtin(setting) is None:
+            return setting
         if builtin(setting) is None and setting not in unit.definitions:
             self.build.error(
                 "CNN014",
                 f"{statement.name} cannot be {setting!r}",
                 statement.span,
-                expected="a number, or the name of a layer",
+                expected="a number, on or off, or the name of a layer",
             )
             return UNKNOWN
-        return Closure(Layer(statement.span, setting, statement.span), self.frame(unit))
+        return self._stage(unit, setting, statement.span)
 
     def _default(self, unit: Unit, statement: Default) -> None:
         layer = statement.layer
@@ -146,9 +161,9 @@ class Loader:
         if not isinstance(found, Builtin) or found.kind is None:
             self.build.error(
                 "CNN010",
-                f"unknown layer {layer.name} in a default",
+                f"{layer.name} has no defaults to set",
                 layer.name_span,
-                help="defaults are of built-in layers",
+                help="a `default` is of a built-in layer that takes arguments, as in `default CONV(bias=false)`",
             )
             return
         frame = self.frame(unit)
@@ -163,7 +178,7 @@ class Loader:
             for problem in checked:
                 span = plan.spans.get(problem.argument, layer.span)
                 self.build.error(
-                    "CNN012" if problem.known else "CNN011", problem.message, span,
+                    problem.code, problem.message, span,
                     expected=problem.expected, found=problem.found, help=problem.help,
                 )  # fmt: skip
             return

@@ -11,8 +11,8 @@ import re
 
 from .. import syntax
 
-_BETWEEN = re.compile(r"(?:\s|#[^\n]*)*")
-_AFTER_ITEM = re.compile(r"(?:\s|,|#[^\n]*)*")
+_BETWEEN = re.compile(r"(?:\s|#[^\n]*\n)*")
+_AFTER_ITEM = re.compile(r"(?:\s|,|#[^\n]*\n)*")
 
 
 class Attached:

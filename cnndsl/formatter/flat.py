@@ -114,8 +114,8 @@ def domain(node: syntax.List | syntax.Range) -> str:
 class Flat:
     """Prints stages on one line and remembers them, because layout asks for the same stage again and again.
 
-    `stages` are the names that are stages for certain, upper case for the built-ins; any other name that follows a layer
-    without a blank may be its width, and stays where it is.
+    The names of built-in layers (upper case) and of the file's definitions are stages for certain; any other name that
+    follows a layer without a blank may be its width, and stays where it is.
     """
 
     def __init__(self, built_in: frozenset[str], defined: frozenset[str]) -> None:

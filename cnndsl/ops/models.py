@@ -84,6 +84,9 @@ TYPES: dict[str, tuple[Any, str]] = {
 """Each kind's type, and in words what it takes."""
 
 
+MOST_PROBLEMS = 100
+"""How many misfits of one layer are put in words."""
+
 _MODELS: dict[type[Parameters], type[BaseModel]] = {}
 
 
@@ -109,7 +112,8 @@ def judge(cls: type[Parameters], given: Mapping[str, object]) -> Parameters | tu
     try:
         judged = model(cls).model_validate(dict(given))
     except ValidationError as error:
-        worded = {str(detail["loc"][0]): _worded(cls, detail, given) for detail in reversed(error.errors())}
+        first = error.errors(include_url=False)[:MOST_PROBLEMS]
+        worded = {str(detail["loc"][0]): _worded(cls, detail, given) for detail in reversed(first)}
         return tuple(reversed(worded.values()))
     return cls(**{cls.written.get(name, name): getattr(judged, name) for name in given})
 

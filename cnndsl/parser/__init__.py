@@ -15,7 +15,9 @@ __all__ = ["parse_file"]
 
 MOST_DIAGNOSTICS = 100
 _TOKEN = re.compile(r"[0-9]+x?|[^\W0-9]\w*|[^\w\s]")
+# What bounds the time: a layer is written in some ten words and signs, and a statement costs as much as five.
 _TOKENS_PER_LAYER = 10
+_TOKENS_PER_STATEMENT = 5
 
 
 def parse_file(source: Source, limits: Limits = DEFAULT_LIMITS) -> tuple[File, tuple[Diagnostic, ...]]:
@@ -45,7 +47,7 @@ def _parse_file(source: Source, limits: Limits) -> tuple[File, tuple[Diagnostic,
     for stretch in scanned.statements:
         if len(problems) >= MOST_DIAGNOSTICS:
             break
-        tokens_left -= sum(1 for _ in _TOKEN.finditer(source.text, stretch.start, stretch.end))
+        tokens_left -= _TOKENS_PER_STATEMENT + sum(1 for _ in _TOKEN.finditer(source.text, stretch.start, stretch.end))
         if tokens_left < 0:
             problems.append(_too_long(source, stretch, limits))
             break
@@ -61,9 +63,10 @@ def _parse(source: Source, stretch: Stretch, limits: Limits) -> tuple[Statement 
     """One statement, or None, and what is wrong with it."""
     from lark import UnexpectedInput
 
+    from .expressions import MisbuiltError
     from .messages import syntax_error
     from .table import lark_table
-    from .tree import MisbuiltError, build
+    from .tree import build
 
     try:
         tree = lark_table().parse(source.text[stretch.start : stretch.end])

@@ -35,6 +35,10 @@ class Row(NamedTuple):
     examples: tuple[str, ...]
     """Malformed texts; the offending place is marked by a `¦` before it."""
 
+    def filled(self, found: str) -> tuple[str, str, str]:
+        """Code, message and help, with what was found put in."""
+        return self.code, self.message.replace("{found}", found), self.help.replace("{found}", found)
+
 
 def _row(expects: str, found: str, message: str, help: str, *examples: str, code: str = "CNN001") -> Row:
     return Row(frozenset(expects.split()), found, code, message, help, examples)
@@ -116,7 +120,7 @@ ROWS: tuple[Row, ...] = (
     _row("STAR", r"[0-9]+\w*", "a number is not a stage",
          "a width follows its layer's name: `CONV3-64`; a repeat is `*3`",
          "(CONV - RELU) ¦3", "CONV3(pad=1) ¦64"),
-    _row("STAR", _LAYER, "a joiner is missing", "join stages with `-`",
+    _row("STAR", _LAYER, "a joiner is missing", "join stages with `-`: write `- {found}`",
          "CONV ¦RELU", "CONV3-64 ¦RELU - POOL", "(CONV - RELU)*2 ¦POOL", "FC ¦C", "[CONV] ¦[RELU]",
          "CONV => 3x3 ¦RELU"),
     _row("AT", r"[-,]|->", "a stage is missing", "one joiner stands between two stages",
@@ -192,10 +196,8 @@ def syntax_error(source: Source, start: int, end: int, error: Any) -> Diagnostic
     span = Span(source, at, at + len(found)) if found else Span(source, max(end - 1, start), end)
     row = _find(expected, found)
     shown = f"`{found[:40]}`" if found else "the end of the statement"
-    message, help = (row.message.format(found=found), row.help) if row else (f"{shown} is out of place", None)
-    return Diagnostic(
-        row.code if row else "CNN001", Severity.ERROR, message, span, _in_words(expected), shown, (), help
-    )
+    code, message, help = row.filled(found) if row else ("CNN001", f"{shown} is out of place", None)
+    return Diagnostic(code, Severity.ERROR, message, span, _in_words(expected), shown, (), help)
 
 
 def _place(text: str, start: int, end: int, error: Any) -> int:

@@ -15,20 +15,12 @@ from .. import syntax
 from ..diagnostics import Diagnostic, Severity
 from ..limits import Limits
 from ..source import Source, Span
-from .number import NumberTooLargeError, number_value, whole_value
+from .expressions import ExpressionBuilder, MisbuiltError
 
 # Rules that hold a list or stand for brackets, and so do not make the syntax tree deeper.
 _FLAT = frozenset(
     {"pipeline", "arguments", "argument", "branches", "list", "range", "dims", "parenthesised", "parameter"}
 )
-
-
-class MisbuiltError(Exception):
-    """A statement that the grammar takes and we do not; caught where the statement is parsed."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        self.diagnostic = diagnostic
-        super().__init__(diagnostic.message)
 
 
 class _Arguments(NamedTuple):
@@ -52,7 +44,7 @@ def build(source: Source, offset: int, root: Any, limits: Limits) -> tuple[synta
     """
     builder = _Builder(source, offset)
     holder: list[Any] = [root]
-    for tree, siblings, index in reversed(_children_last(builder, holder, limits)):
+    for tree, siblings, index in reversed(_parents_first(builder, holder, limits)):
         siblings[index] = _BUILDERS[tree.data](builder, tree.children)
     built = holder[0]
     if not isinstance(built, _STATEMENTS):
@@ -61,7 +53,7 @@ def build(source: Source, offset: int, root: Any, limits: Limits) -> tuple[synta
     return built, tuple(builder.problems)
 
 
-def _children_last(builder: _Builder, holder: list[Any], limits: Limits) -> list[tuple[Any, list[Any], int]]:
+def _parents_first(builder: _Builder, holder: list[Any], limits: Limits) -> list[tuple[Any, list[Any], int]]:
     """Every tree with its place in its parent's children, parents first; raises where they nest too deep."""
     order: list[tuple[Any, list[Any], int]] = []
     todo: list[tuple[list[Any], int]] = [(holder, 0)]
@@ -88,47 +80,8 @@ def _too_deep(builder: _Builder, tree: Any, limits: Limits) -> Diagnostic:
     )  # fmt: skip
 
 
-class _Builder:
-    """The text that the tokens' positions refer to, and one method for each rule."""
-
-    def __init__(self, source: Source, offset: int) -> None:
-        self.source = source
-        self.text = source.text
-        self.offset = offset
-        self.problems: list[Diagnostic] = []
-
-    # -- positions and leaves ------------------------------------------------------------------------------------------
-
-    def span_of(self, child: Any) -> Span:
-        if isinstance(child, Token):
-            start = self.offset + child.start_pos  # type: ignore[operator]
-            return Span(self.source, start, start + len(child))
-        span: Span = child.span
-        return span
-
-    def across(self, children: list[Any]) -> Span:
-        """From the first child to the last."""
-        return Span(self.source, self.span_of(children[0]).start, self.span_of(children[-1]).end)
-
-    def wrong(self, span: Span, message: str, expected: str | None = None, help: str | None = None) -> MisbuiltError:
-        return MisbuiltError(
-            Diagnostic("CNN001", Severity.ERROR, message, span, expected, f"`{span.text[:40]}`", (), help)
-        )
-
-    def whole(self, token: Token) -> syntax.Number:
-        """An integer; what precedes the digits (a width's joiner) is not part of it."""
-        digits = _digits(token)
-        span = self.span_of(token)
-        span = Span(self.source, span.end - len(digits), span.end)
-        return syntax.Number(span, self._checked(whole_value, digits, span), digits)
-
-    def _checked(self, read: Callable[[str], Any], text: str, span: Span) -> Any:
-        try:
-            return read(text)
-        except NumberTooLargeError as problem:
-            raise MisbuiltError(
-                Diagnostic("CNN028", Severity.ERROR, "the number is too large", span, expected=str(problem))
-            ) from None
+class _Builder(ExpressionBuilder):
+    """One method for each rule of the stages and statements."""
 
     def stage(self, child: Any) -> Any:
         """A stage; a bare layer is still a token."""
@@ -145,82 +98,8 @@ class _Builder:
         before = start - 3 if text[start - 1] == ">" else start - 2
         return before >= 0 and not text[before].isspace()
 
-    def _operand(self, children: list[Any], at: int) -> tuple[Any, int]:
-        """What stands at `at`: a value in braces, an integer, extents or a name; and where to go on."""
-        child = children[at]
-        if child.type in ("LBRACE", "WIDTH_LBRACE"):
-            return children[at + 1], at + 3
-        if child.type == "EXTENTS":
-            return self.extents([child]), at + 1
-        if child.type == "NAME":
-            return self.name([child]), at + 1
-        return self.whole(child), at + 1
-
-    # -- expressions ---------------------------------------------------------------------------------------------------
-
-    def number(self, children: list[Any]) -> Any:
-        span = self.span_of(children[0])
-        text = str(children[0])
-        return syntax.Number(span, self._checked(number_value, text, span), text)
-
-    def extents(self, children: list[Any]) -> Any:
-        span = self.span_of(children[0])
-        values = tuple(self._checked(whole_value, part, span) for part in children[0].split("x"))
-        return syntax.Extents(span, values)
-
-    def boolean(self, children: list[Any]) -> Any:
-        return syntax.Boolean(self.span_of(children[0]), children[0].type == "TRUE")
-
-    def name(self, children: list[Any]) -> Any:
-        return syntax.Name(self.span_of(children[0]), str(children[0]))
-
-    def call(self, children: list[Any]) -> Any:
-        return syntax.Call(self.across(children), str(children[0]), tuple(children[2:-1]))
-
-    def parenthesised(self, children: list[Any]) -> Any:
-        return children[1].replace(span=self.across(children))
-
-    def tuple_(self, children: list[Any]) -> Any:
-        return syntax.Tuple(self.across(children), (*children[1:-1],))
-
-    def unary(self, children: list[Any]) -> Any:
-        return syntax.Unary(self.across(children), str(children[0]), children[1])
-
-    def binary(self, children: list[Any]) -> Any:
-        left, operator, right = children
-        return syntax.Binary(self.across(children), str(operator), left, right)
-
-    def choose(self, children: list[Any]) -> Any:
-        return syntax.Choose(self.across(children), children[1], children[3], children[5])
-
-    def argument(self, children: list[Any]) -> Any:
-        name = str(children[0]) if len(children) == 3 else None
-        return syntax.Argument(self.across(children), name, children[-1])
-
     def stage_value(self, children: list[Any]) -> Any:
         return syntax.StageValue(self.across(children), self.stage(children[1]))
-
-    def list_(self, children: list[Any]) -> Any:
-        return syntax.List(self.across(children), (*children[1:-1],))
-
-    def range_(self, children: list[Any]) -> Any:
-        first, after = self._operand(children, 0)
-        last, _ = self._operand(children, after + 1)
-        return syntax.Range(self.across(children), first, last)
-
-    def dims(self, children: list[Any]) -> Any:
-        sizes: list[Any] = []
-        at = 0
-        while at < len(children):
-            if children[at].type == "QMARK":
-                sizes.append(None)
-                at += 1
-            else:
-                size, at = self._operand(children, at)
-                sizes.append(size)
-        return syntax.Dimensions(self.across(children), (*sizes,))
-
-    # -- stages --------------------------------------------------------------------------------------------------------
 
     def layer(self, children: list[Any]) -> Any:
         kernel_first = children[0].type == "EXTENTS"
@@ -236,11 +115,11 @@ class _Builder:
                 branches, at = child.stages, at + 1
             elif child.type == "LBRACE":
                 self._check_kernel(name, child, kernel)
-                kernel, at = self._operand(children, at)
+                kernel, at = self.operand(children, at)
             elif child.type == "SLASH":
-                stride, at = self._operand(children, at + 1)
+                stride, at = self.operand(children, at + 1)
             else:
-                width, at = self._operand(children, at)
+                width, at = self.operand(children, at)
         span = self.across(children)
         return syntax.Layer(
             span, str(name), self.span_of(name), kernel, kernel_first, width, stride, arguments, branches,
@@ -277,7 +156,7 @@ class _Builder:
                 "a range in braces, or a loop in parentheses",
                 "write `1..{n*2}` for the range, or `(stage for i in 1..n)*2` to repeat the loop",
             )  # fmt: skip
-        count, _ = self._operand(children, 2)
+        count, _ = self.operand(children, 2)
         return syntax.Repeat(self.across(children), stage, count)
 
     def loop(self, children: list[Any]) -> Any:
@@ -344,11 +223,6 @@ class _Builder:
 
     def net(self, children: list[Any]) -> Any:
         return syntax.Net(self.across(children), str(children[1]), self.stage(children[2]))
-
-
-def _digits(token: str) -> str:
-    """The digits that end a token."""
-    return token[len(token.rstrip("0123456789")) :]
 
 
 _STATEMENTS = (syntax.Input, syntax.Param, syntax.Default, syntax.Use, syntax.Assert, syntax.Def, syntax.Net)

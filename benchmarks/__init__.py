@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m benchmarks` prints every table. Timings are figures, never tests."""

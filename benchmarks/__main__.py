@@ -1,0 +1,21 @@
+"""`python -m benchmarks [front|onnx|torch ...]`: the tables, all of them or those named."""
+
+import sys
+from importlib import import_module
+
+NAMES = ("front", "onnx", "torch")
+
+
+def main() -> int:
+    """Run the benchmarks named on the command line, or all."""
+    wanted = sys.argv[1:] or NAMES
+    unknown = [name for name in wanted if name not in NAMES]
+    if unknown:
+        print(f"no benchmark {unknown[0]}; there are {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    for name in wanted:
+        import_module(f"benchmarks.bench_{name}").main()
+    return 0
+
+
+sys.exit(main())
