@@ -44,11 +44,9 @@ class Network(Record):
         from .weights import init
 
         need("torch", "torch")
-        from .lower.torch import load_arrays, to_module
+        from .lower.torch import to_module
 
-        module = to_module(self.graph)
-        load_arrays(module, init(self.graph, seed))
-        return module
+        return to_module(self.graph, init(self.graph, seed))
 
     def onnx(self, path: Spec, weights: Arrays | None = None, *, seed: int = 0, opset: int = 18) -> None:
         """Write an ONNX file with these weights, or with `init(graph, seed)`; it appears whole or not at all."""

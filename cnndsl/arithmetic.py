@@ -33,6 +33,10 @@ MAX_BITS: Final = 128
 """Longest integer that arithmetic may make; more is CNN028."""
 
 
+MOST_VALUES: Final = 1000
+"""Most values in a tuple."""
+
+
 class _Unknown:
     """The value of what could not be computed and has been reported already."""
 
@@ -197,7 +201,17 @@ def _not_a_number(value: Value, span: Span, names: Names) -> Value:
 
 def _tuple(expression: Tuple, names: Names) -> Value:
     values = tuple(evaluate(item, names) for item in expression.items)
-    return UNKNOWN if any(value is UNKNOWN for value in values) else values
+    if any(value is UNKNOWN for value in values):
+        return UNKNOWN
+    if _leaves(values) > MOST_VALUES:
+        names.report(error("CNN028", f"a tuple of more than {MOST_VALUES} values", expression.span))
+        return UNKNOWN
+    return values
+
+
+def _leaves(value: Value) -> int:
+    """How many plain values a tuple holds; tuples that hold one another many times would grow without end."""
+    return sum(map(_leaves, value)) if isinstance(value, tuple) else 1
 
 
 def _choose(expression: Choose, names: Names) -> Value:

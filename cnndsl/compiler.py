@@ -97,6 +97,8 @@ def _read(path: Path, name: str, limits: Limits) -> Text:
     try:
         if path.is_dir():
             raise Unreadable(f"{name} is a folder, not a spec")
+        if path.exists() and not path.is_file() and path.parent != Path("/dev/fd") and name != "/dev/stdin":
+            raise Unreadable(f"{name} is not a regular file; what comes through a pipe is read with `-`")
         with path.open("rb") as file:
             content = file.read(limits.max_bytes + 1)
     except FileNotFoundError:

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 
-class MissingExtra(ImportError):  # noqa: N818
+class MissingExtra(ImportError):
     """A package of one of the extras is not installed, or cannot be imported; the message says what to do."""
 
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+LARGEST = 1 << 63
+DEEPEST = 32
+"""Bounds of a formula: on its numbers, and on the floors within each other."""
+
+
 class Quotient(Record):
     """floor(numerator / divisor), in lowest terms: 0 <= numerator.offset < divisor, factor and divisor coprime."""
 
@@ -53,6 +58,19 @@ class Symbolic(Record):
         while not isinstance(base, str):
             depth, base = depth + 1, base.numerator.base
         return depth
+
+    @property
+    def unwieldy(self) -> bool:
+        """Whether its formula is longer than that of any network: what is made of it would take ever more time."""
+        size, depth = self, 0
+        while max(size.factor, abs(size.offset)) < LARGEST and depth <= DEEPEST:
+            base = size.base
+            if isinstance(base, str):
+                return False
+            if base.divisor >= LARGEST:
+                return True
+            size, depth = base.numerator, depth + 1
+        return True
 
     def evaluate(self, values: Mapping[str, int]) -> int:
         """Its value for numbers given to the symbols."""

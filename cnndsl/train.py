@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .extras import need
-from .lower.torch import to_module
+from .lower.torch import to_arrays, to_module
 from .ops.activation import Softmax
 from .record import Record
 
@@ -70,9 +70,9 @@ def train(
     images: Images,
     labels: Labels,
     *,
-    epochs: int = 20,
-    batch: int = 64,
-    lr: float = 0.01,
+    epochs: int = 40,
+    batch: int = 32,
+    lr: float = 0.005,
     shift: int = 0,
     seed: int = 0,
     progress: bool = False,
@@ -88,8 +88,8 @@ def train(
     scores = without_softmax(graph)
     trained = module
     if scores != graph:
-        trained = to_module(scores).to(next(module.parameters()).device)
-        trained.load_state_dict(module.state_dict())
+        device = next(module.parameters()).device
+        trained = to_module(scores, to_arrays(module)).to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         history = _fit(trained, scores, (images, labels), Plan(epochs, batch, lr, shift), progress)

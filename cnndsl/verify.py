@@ -24,7 +24,9 @@ Model: TypeAlias = str | os.PathLike[str] | bytes
 
 TOLERANCE = 1e-4
 LARGEST_SEARCHED = 1024
-"""Up to where the smallest valid sizes of a symbolic input are looked for."""
+"""Up to where valid sizes of a symbolic input are looked for."""
+
+_ORDINARY = 32
 
 
 class Difference(Record):
@@ -114,8 +116,8 @@ def verify(
 ) -> Verification:
     """Run an ONNX file (a path, or its bytes) and the PyTorch module with the same weights on random normal inputs.
 
-    Every batch size is run, for a symbolic input at each of `sizes` (`{"H": 32, "W": 48}`); by default three of the
-    smallest that are valid. Stops at the first run that is out of tolerance, and finds the node where it begins.
+    Every batch size is run, for a symbolic input at each of `sizes` (`{"H": 32, "W": 48}`); by default at
+    those of `smallest_sizes`. Stops at the first run that is out of tolerance, and finds the node where it begins.
 
     Raises MissingExtra without torch or onnxruntime, ValueError where the arrays do not fit, or no size is valid.
     """
@@ -174,7 +176,10 @@ def _input_shapes(
 
 
 def smallest_sizes(graph: Graph) -> list[dict[str, int]]:
-    """Three of the smallest valid sizes of a symbolic input, not all of them square; ValueError where none is found."""
+    """Three valid sizes of a symbolic input: the smallest, the next along one axis, and an ordinary one along the others.
+
+    Raises ValueError where none is found.
+    """
     axes = [
         symbol for symbol, size in zip(_symbols(graph), graph.nodes[0].shape.spatial, strict=True) if size != symbol
     ]
@@ -183,7 +188,7 @@ def smallest_sizes(graph: Graph) -> list[dict[str, int]]:
     if smallest is None:
         raise ValueError(f"no size of the input up to {LARGEST_SEARCHED} is valid")
     larger = next(valid, smallest)
-    largest = next((n for n in valid if n >= smallest + 8), larger)
+    largest = next((n for n in valid if n >= max(smallest + 8, _ORDINARY)), larger)
     first, *others = axes
     return [
         {first: smallest, **dict.fromkeys(others, smallest)},

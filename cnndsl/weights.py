@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from math import sqrt
 from typing import Any, TypeAlias
 
@@ -71,15 +71,13 @@ def init(graph: Graph, seed: int = 0) -> Arrays:
     """
     gains = _gains(graph)
     arrays: Arrays = {}
-    drawn: list[tuple[Array, str, float]] = []
     for index, node, weight in tensors(graph):
         name = f"{node.name}.{weight.name}"
         if weight.role == "weight":
             arrays[name] = np.empty(weight.shape, np.float32)
-            drawn.append((arrays[name], name, _deviation(weight, gains[index])))
+            _fill(arrays[name], _deviation(weight, gains[index]), f"{seed}/{name}")
         else:
             arrays[name] = _constant(node.op, weight)
-    _draw(drawn, seed)
     return arrays
 
 
@@ -107,26 +105,34 @@ def _deviation(weight: Weight, gain: float) -> float:
     return sqrt(gain / max(weight.fan_in, 1))
 
 
-def _draw(drawn: list[tuple[Array, str, float]], seed: int) -> None:
-    """Fill the arrays with normal numbers; numpy lets go of the interpreter while it draws, so threads help."""
+def _fill(array: Array, deviation: float, stream: str) -> None:
+    """Fill an array with normal numbers of its own stream.
 
-    def fill(job: tuple[Array, str, float]) -> None:
-        array, name, deviation = job
-        digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=16).digest()
-        source = np.random.Generator(np.random.SFC64(int.from_bytes(digest, "little")))
-        source.standard_normal(dtype=np.float32, out=array)
-        array *= np.float32(deviation)
-
-    large = [job for job in drawn if job[0].size > _WORTH_A_THREAD]
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        done = pool.map(fill, sorted(large, key=lambda job: -job[0].size))
-        for job in drawn:
-            if job[0].size <= _WORTH_A_THREAD:
-                fill(job)
-        list(done)
+    They are quantiles, looked up with sixteen random bits each: 65,536 different numbers, up to 4.3 deviations, at a
+    fifth of the price of drawing them exactly.
+    """
+    digest = hashlib.blake2b(stream.encode(), digest_size=16).digest()
+    source = np.random.SFC64(int.from_bytes(digest, "little"))
+    numbers = _quantiles() * np.float32(deviation)
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        block = flat[start : start + _BLOCK]
+        bits = source.random_raw(-(-block.size // 4)).astype("<u8", copy=False).view("<u2")
+        np.take(numbers, bits[: block.size], out=block, mode="clip")
 
 
-_WORTH_A_THREAD = 2**15
+_BLOCK = 2**18
+"""Numbers drawn at once: few enough to stay in the cache."""
+
+
+@cache
+def _quantiles() -> Array:
+    """The standard normal distribution's quantiles at (i + 1/2)/65536."""
+    from statistics import NormalDist
+
+    quantile = NormalDist().inv_cdf
+    lower = np.array([quantile((i + 0.5) / 65536) for i in range(32768)], np.float32)
+    return np.concatenate((lower, -lower[::-1]))
 
 
 def _gains(graph: Graph) -> list[float]:

@@ -90,7 +90,7 @@ LINES = {
     "[(CONV-RELU)*N-POOL]*M-(FC-RELU)*K": "[(CONV - RELU)*N - POOL]*M - (FC - RELU)*K",
     "[(CONV-RELU)*N-POOL?]*M-(FC-RELU)*K,SOFTMAX": "[(CONV - RELU)*N - POOL?]*M - (FC - RELU)*K - SOFTMAX",
     "CONV3-64 -> POOL2, FC-4096 - FC-C": "CONV3-64 - POOL2 - FC-4096 - FC-C",
-    "7x7 conv, 64, /2 - Pool - FC 1000": "7x7 conv-64/2 - Pool - FC-1000",
+    "7x7 conv, 64, /2 - Pool - FC 1000": "7x7 conv, 64, /2 - Pool - FC-1000",
     "CONV1-w/s - DWCONV{k}/s": "CONV1-w/s - DWCONV{k}/s",
     "CONV1-w*2": "CONV1-w*2",
     "CONV1-POOL2": "CONV1 - POOL2",

@@ -193,3 +193,21 @@ def test_a_unet_wants_multiples() -> None:
     (line,) = answer.lines()
     assert line.startswith("H and W multiples of 16, or the branches at join")
     assert str(unet(4).nodes[-1].shape) == "4xHxW"
+
+
+def test_expressions_stay_bounded() -> None:
+    """Strides that never cancel would nest without end, and powers of a stride outgrow any input."""
+    for up, down in ((2, 3), (1, 2**20)):
+        x: Shape | Problem = Shape(2, (Symbolic("L"),))
+        for _ in range(40):
+            for name, values in (("UP", {"scale": up}), ("CONV", {"width": 2, "kernel": 1, "stride": down})):
+                assert isinstance(x, Shape)
+                built = LAYERS[name](**values).build(x)
+                assert not isinstance(built, Problem)
+                x = built[0].infer((x,))
+                if isinstance(x, Problem):
+                    break
+            if isinstance(x, Problem):
+                break
+            assert parse_dimension(str(x.spatial[0])) == x.spatial[0]
+        assert isinstance(x, Problem) and x.code == "CNN028"

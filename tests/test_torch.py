@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnndsl.ir import Graph, Node
 from cnndsl.lower.scopes import FUNCTIONAL, attribute
-from cnndsl.lower.torch import EXPRESSIONS, load_arrays, to_module
+from cnndsl.lower.torch import EXPRESSIONS, load_arrays, to_arrays, to_module
 from cnndsl.lower.torch_table import ROWS
 from cnndsl.ops import OPS
 from cnndsl.ops.activation import Activation
@@ -326,9 +326,14 @@ def test_hooks_see_every_layer(network: nn.Module, x: torch.Tensor) -> None:
 
 
 def test_arrays_are_loaded_by_name(graph: Graph, network: nn.Module, x: torch.Tensor) -> None:
-    other = to_module(graph).eval()
-    load_arrays(other, {name: tensor.numpy() for name, tensor in network.state_dict().items()})
-    torch.testing.assert_close(other(x), network(x), rtol=0, atol=0)
+    arrays = to_arrays(network)
+    loaded = to_module(graph).eval()
+    load_arrays(loaded, arrays)
+    state = torch.random.get_rng_state()
+    for other in (loaded, to_module(graph, arrays).eval()):
+        torch.testing.assert_close(other(x), network(x), rtol=0, atol=0)
+        assert not any(tensor.is_meta for tensor in other.state_dict().values())
+    assert torch.equal(torch.random.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +346,7 @@ def test_arrays_are_loaded_by_name(graph: Graph, network: nn.Module, x: torch.Te
 )
 def test_the_first_misfit_is_named(change, message: str) -> None:  # type: ignore[no-untyped-def]
     network = to_module(small())
-    arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    arrays = to_arrays(network)
     change(arrays)
     with pytest.raises(ValueError, match=re.escape(message)):
         load_arrays(network, arrays)

@@ -11,6 +11,7 @@ of Convolutional Neural Networks, Distill 2019). Statistics over positions (IN, 
 
 from __future__ import annotations
 
+from functools import cache
 from math import gcd, lcm
 from typing import TYPE_CHECKING
 
@@ -77,39 +78,49 @@ class Receptive(Record):
 
 def receptive(graph: Graph) -> tuple[Receptive, ...]:
     """The receptive field of every node, in time linear in the nodes."""
-    rank = graph.nodes[0].shape.rank
-    found = zip(fields(graph), graph.nodes, strict=True)
-    return tuple(summary(by_axis, node.shape.spatial or (1,) * rank) for by_axis, node in found)
+    vector = (1,) * graph.nodes[0].shape.rank
+    known: dict[tuple[int, int], Receptive] = {}
+    found = []
+    by_node = fields(graph)
+    for by_axis, node in zip(by_node, graph.nodes, strict=True):
+        key = id(by_axis), id(node.shape)
+        if key not in known:
+            known[key] = summary(by_axis, node.shape.spatial or vector)
+        found.append(known[key])
+    return tuple(found)
 
 
-def fields(graph: Graph) -> list[list[Field | None]]:
+def fields(graph: Graph) -> list[tuple[Field | None, ...]]:
     """What every node sees, by axis of the input; None for what is not known."""
-    rank = graph.nodes[0].shape.rank
-    vector = (1,) * rank
-    found: list[list[Field | None]] = []
+    vector = (1,) * graph.nodes[0].shape.rank
+    found: list[tuple[Field | None, ...]] = []
     for node in graph.nodes:
         if isinstance(node.op, Input):
-            found.append([START] * rank)
-            continue
-        sizes = [graph.nodes[i].shape.spatial or vector for i in node.inputs]
-        output = node.shape.spatial or vector
-        found.append(
-            [
-                seen(node.op, axis, [found[i][axis] for i in node.inputs], [n[axis] for n in sizes], output[axis])
-                for axis in range(rank)
-            ]
-        )
+            found.append((START,) * len(vector))
+        elif len(node.inputs) == 1 and type(node.op) not in WINDOWS:
+            found.append(found[node.inputs[0]])
+        else:
+            sizes = [graph.nodes[i].shape.spatial or vector for i in node.inputs]
+            by_axis = zip(*(found[i] for i in node.inputs), strict=True)
+            places = zip(by_axis, zip(*sizes, strict=True), node.shape.spatial or vector, strict=True)
+            found.append(tuple(seen(node.op, axis, *place) for axis, place in enumerate(places)))
     return found
 
 
 def summary(fields: Sequence[Field | None], sizes: tuple[Dim, ...]) -> Receptive:
     """The sizes and strides of a node's fields."""
-    from fractions import Fraction
-
     return Receptive(
         tuple(None if field is None else extent(field, n) for field, n in zip(fields, sizes, strict=True)),
-        tuple(Fraction(field.step, field.period) if field and field.moving else None for field in fields),
+        tuple(speed(field.step, field.period) if field and field.moving else None for field in fields),
     )
+
+
+@cache
+def speed(step: int, period: int) -> Fraction:
+    """An effective stride."""
+    from fractions import Fraction
+
+    return Fraction(step, period)
 
 
 def extent(field: Field, size: Dim) -> int | None:
@@ -133,7 +144,7 @@ def hull(one: Stretch | None, two: Stretch | None) -> Stretch | None:
     return min(one[0], two[0]), max(one[1], two[1])
 
 
-def seen(op: Op, axis: int, fields: list[Field | None], sizes: list[Dim], output: Dim) -> Field | None:
+def seen(op: Op, axis: int, fields: tuple[Field | None, ...], sizes: tuple[Dim, ...], output: Dim) -> Field | None:
     """What an operation's output sees on an axis; None where it is not known."""
     known = [field for field in fields if field is not None]
     if len(known) < len(fields):
@@ -141,8 +152,6 @@ def seen(op: Op, axis: int, fields: list[Field | None], sizes: list[Dim], output
     row = WINDOWS.get(type(op))
     if row is not None:
         return row(op, axis, known[0], sizes[0])
-    if len(known) == 1:
-        return known[0]
     spread = [still(field, 1) if n == 1 != output else field for field, n in zip(known, sizes, strict=True)]
     return joined([field for field in spread if field is not None], output)
 

@@ -79,6 +79,7 @@ def valid_sizes(graph: Graph) -> ValidSizes:
     demands: list[Demand] = []
     together: dict[AtLeast, None] = {}
     problems: list[tuple[int, Problem]] = []
+    applied: set[tuple[str, Sizes]] = set()
     for node, condition in conditions(graph):
         if isinstance(condition, AtLeast) and isinstance(condition.size, Product):
             if condition.size.factor < condition.least:
@@ -88,6 +89,9 @@ def valid_sizes(graph: Graph) -> ValidSizes:
         if isinstance(demand, Problem):
             problems.append((node, demand))
             continue
+        if (demand.symbol, demand.sizes) in applied:
+            continue
+        applied.add((demand.symbol, demand.sizes))
         left = symbols[demand.symbol].intersect(demand.sizes)
         if left is None or left.empty:
             problems.append((node, nothing_left(graph, demand, left, demands)))

@@ -72,6 +72,9 @@ def elaborate(
             graph = _network(build, loader, unit, request)
         except Aborted:
             graph = None
+        except RecursionError:
+            advice = "use definitions, or set --max-nesting lower"
+            build.error("CNN005", "this is nested too deep", Span(file.source, 0, 0), help=advice)
     ordered = tuple(sorted(build.diagnostics, key=_place))
     return Elaborated(graph, ordered, tuple(build.spans), build.trace, unit)
 

@@ -132,12 +132,12 @@ class Build:
         if key in self._reported:
             return
         self._reported.add(key)
-        if len(self._reported) == MOST_DIAGNOSTICS:
-            note = Note(f"there may be more: only the first {MOST_DIAGNOSTICS} are shown")
-            diagnostic = diagnostic.replace(notes=(*diagnostic.notes, note))
-        self.diagnostics.append(diagnostic)
-        if len(self._reported) >= MOST_DIAGNOSTICS:
-            raise Aborted
+        if len(self._reported) < MOST_DIAGNOSTICS:
+            self.diagnostics.append(diagnostic)
+            return
+        more = Note(f"there may be more: only the first {MOST_DIAGNOSTICS} are shown")
+        self.diagnostics.append(diagnostic.replace(notes=(*diagnostic.notes, more)))
+        raise Aborted
 
     def error(self, code: str, message: str, span: Span | None, frame: Frame | None = None, **rest: Any) -> int:
         """Report an error, with the calls that led to it; the value is gone."""
@@ -191,11 +191,13 @@ class Build:
         """Count work against its limit: a step is some microseconds, and what takes longer counts as several."""
         self._steps += steps
         if self._steps > self.limits.max_steps:
-            raise self.abort("CNN008", f"expansion takes more than {self.limits.max_steps:,} steps", span, "--max-steps")
+            raise self.abort(
+                "CNN008", f"expansion takes more than {self.limits.max_steps:,} steps", span, "--max-steps"
+            )
 
     def stage(self, stage: Stage, x: int, frame: Frame, label: str | None = None) -> int:
-        """Elaborate a stage on value `x`; the value it leaves."""
-        self._steps += 1
+        """Elaborate a stage on value `x`; the value it leaves. Arithmetic in it takes time by its length."""
+        self._steps += 1 + (stage.span.end - stage.span.start) // CHARACTERS_PER_STEP
         if self._steps > self.limits.max_steps:
             self.spend(0, stage.span)
         self._depth += 1
@@ -213,8 +215,11 @@ class Build:
         return value, inner
 
 
+CHARACTERS_PER_STEP: Final = 32
+"""The length of a text whose evaluation takes about as long as a step."""
+
 MOST_DIAGNOSTICS: Final = 100
-"""How many diagnostics are kept of one elaboration."""
+"""After so many, the rest of a spec is not looked at."""
 
 MAX_DEPTH: Final = 1500
 """Stages within stages, through definitions too: what Python's stack, raised for the purpose, holds with ease."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from ..arithmetic import UNKNOWN, Value, evaluate, shown
 from ..syntax import Argument, Layer
-from .build import NOWHERE, Aborted, Build, Frame
+from .build import CHARACTERS_PER_STEP, NOWHERE, Aborted, Build, Frame
 from .layers import apply_builtin
 from .names import Labels, labels_in
 from .resolve import Builtin, Closure, meaning
@@ -35,7 +35,8 @@ def call(build: Build, definition: Definition, layer: Layer, x: int, frame: Fram
             help="recursion must end: choose with `if`; if it is meant, raise the limit with --max-recursion",
         )  # fmt: skip
         raise Aborted
-    build.spend(CALL_STEPS + len(definition.unit.values) // 10, layer.span)
+    heading = (syntax.body.span.start - syntax.span.start) // CHARACTERS_PER_STEP
+    build.spend(CALL_STEPS + heading + len(definition.unit.values) // 10, layer.span)
     env = dict(definition.unit.values)
     env["cin"] = build.nodes[x].shape.channels if x > NOWHERE else UNKNOWN
     calls = (*frame.calls, (syntax.name, layer.name_span))

@@ -15,7 +15,9 @@ from ..syntax import Call, Layer, Name, Stage, StageValue
 from .build import Build, Frame
 from .units import Definition
 
-WORDS: Final = frozenset(["same", "nearest", "linear", "bilinear", "trilinear", "constant", "reflect", "replicate", "none", "tanh", "erf"])
+WORDS: Final = frozenset(
+    ["same", "nearest", "linear", "bilinear", "trilinear", "constant", "reflect", "replicate", "none", "tanh", "erf"]
+)
 """Names that are values of arguments."""
 
 MOST_CANDIDATES: Final = 300

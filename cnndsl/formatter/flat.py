@@ -184,16 +184,16 @@ def _without_kernel(name: str) -> str:
 
 
 def head(node: syntax.Layer) -> str:
-    """A layer without its branches."""
+    """A layer without its branches; `7x7 conv, 64, /2` keeps the commas that it is written with on whiteboards."""
     text = node.name
+    first = node.kernel_first and isinstance(node.kernel, syntax.Extents)
     if node.kernel is not None:
-        first = node.kernel_first and isinstance(node.kernel, syntax.Extents)
         kernel = format_expression(node.kernel)
         text = f"{kernel} {text}" if first else f"{text}{{{kernel}}}"
     if node.width is not None:
-        text += f"-{operand(node.width, bare_name=False)}"
+        text += f"{', ' if first else '-'}{operand(node.width, bare_name=False)}"
     if node.stride is not None:
-        text += f"/{_extents(node.stride) if isinstance(node.stride, syntax.Extents) else operand(node.stride)}"
+        text += f"{', ' if first else ''}/{_extents(node.stride) if isinstance(node.stride, syntax.Extents) else operand(node.stride)}"
     if node.arguments is not None:
         text += f"({_arguments(node.arguments)})"
     return text

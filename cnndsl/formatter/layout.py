@@ -52,7 +52,7 @@ class Layout:
                 return [self._flat.stage(node)]
 
     def _pipeline(self, node: syntax.Pipeline, column: int, indent: str) -> list[str]:
-        """As many stages on a line as fit; loops and what has its shape checked have lines of their own."""
+        """As many stages on a line as fit; loops, labelled stages and what has its shape checked end the line."""
         units = self._flat.units(node)
         lines = self._unit(units[0], column, indent)
         lead = indent or _STEP
@@ -62,7 +62,7 @@ class Layout:
             done += len(units[index - 1])
             commented = self._comments(lines, node, done, lead)
             room = WIDTH - len(lines[-1]) - (column if len(lines) == 1 else 0)
-            alone = isinstance(before, syntax.Shaped | syntax.Loop) or isinstance(unit[-1], syntax.Loop)
+            alone = _ends_line(before) or isinstance(unit[-1], syntax.Loop) or isinstance(unit[0], syntax.Labelled)
             rest = units[index:] if lines[-1].strip() in _CLOSERS else [unit]
             if not commented and not alone and self._fit(rest, room):
                 lines[-1] += f" - {self._flat.glued(unit)}"
@@ -138,7 +138,9 @@ class Layout:
     def body(self, node: syntax.Net | syntax.Def, before: str) -> list[str]:
         """A definition or a network: `before` and its body."""
         if not self._attached.at(node, 0):
-            return _joined([before], self.stage(node.body, len(before), ""))
+            text = self._flat.stage(node.body) if id(node.body) not in self._attached.broken else None
+            if text is None or len(before) + len(text) <= WIDTH or len(text) + len(_STEP) * 2 > WIDTH:
+                return _joined([before], self.stage(node.body, len(before), ""))
         lines = [before.rstrip()]
         self._comments(lines, node, 0, _STEP * 2)
         self._open(lines, self.stage(node.body, len(_STEP) * 2, _STEP), _STEP * 2)
@@ -149,6 +151,11 @@ class Layout:
         """Begin a new line with the first of `more`."""
         lines.append(indent + more[0])
         lines += more[1:]
+
+
+def _ends_line(stage: syntax.Stage) -> bool:
+    """Whether the next stage of a pipeline that does not fit on one line begins a new one."""
+    return isinstance(stage, syntax.Shaped | syntax.Loop | syntax.Labelled)
 
 
 def _joined(lines: list[str], more: list[str]) -> list[str]:

@@ -40,13 +40,21 @@ class Network(nn.Module):
         return _restore, (type(self).__name__, type(self)._wiring), state
 
 
-def to_module(graph: Graph) -> nn.Module:
-    """The network as an nn.Module on the CPU, with PyTorch's own initial weights; state-dict keys are `node.weight`.
+def to_module(graph: Graph, arrays: Mapping[str, np.ndarray] | None = None) -> nn.Module:
+    """The network as an nn.Module on the CPU; state-dict keys are `node.weight`.
 
-    Raises NotImplementedError for an operation without a row, ValueError for a graph whose scopes do not nest.
+    Its weights are copies of `arrays`, or PyTorch's own initial weights. Raises NotImplementedError for an operation
+    without a row, ValueError for a graph whose scopes do not nest, and as `load_arrays` does.
     """
     live = liveness(graph)
-    return _module(graph, live, tree(graph, live), inplace(graph))
+    scopes, overwriting = tree(graph, live), inplace(graph)
+    if arrays is None:
+        return _module(graph, live, scopes, overwriting)
+    with torch.device("meta"):  # draws no weights that would be thrown away
+        module = _module(graph, live, scopes, overwriting)
+    module.to_empty(device="cpu")
+    load_arrays(module, arrays)
+    return module
 
 
 def _module(graph: Graph, live: Liveness, block: Block, overwriting: frozenset[int]) -> nn.Module:

@@ -44,7 +44,7 @@ def to_source(graph: Graph) -> str:
 
 def _printable(text: str) -> str:
     """Text that can stand in a comment or a docstring."""
-    return "".join(letter if letter.isprintable() and letter not in "\"\\" else "?" for letter in text)
+    return "".join(letter if letter.isprintable() and letter not in '"\\' else "?" for letter in text)
 
 
 # Classes that torch lacks

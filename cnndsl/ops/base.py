@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ..record import Record
 from ..shape import LARGEST_DIMENSION, LARGEST_VALUE, Channels, Shape
+from ..symbolic import Symbolic
 
 if TYPE_CHECKING:
     from .conditions import Condition
@@ -104,6 +105,9 @@ def bounded(shape: Shape) -> Shape | Problem:
     elements = 1
     for size in shape.dimensions:
         if type(size) is not int:
+            if isinstance(size, Symbolic) and size.unwieldy:
+                limit = "floors in each other at most 32 deep, and numbers below 2^63"
+                return Problem("CNN028", "the size depends on the input's in too long a formula", limit)
             continue
         elements *= size
         if size > LARGEST_DIMENSION or elements > LARGEST_VALUE:

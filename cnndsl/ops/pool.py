@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import gcd, prod
 from typing import ClassVar
 
 from ..shape import Dim, Shape
@@ -186,9 +186,9 @@ class AdaptiveMaxPool(Op):
 
 
 def adaptive_work(x: Shape, output: Shape) -> int:
-    """One operation for each value in each window."""
+    """One operation for each value in each window; m windows over n values have n + m - gcd(n, m) in all."""
     sizes = zip(x.sizes()[1:], output.sizes()[1:], strict=True)
-    return output.sizes()[0] * prod(sum(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in sizes)
+    return output.sizes()[0] * prod(n + m - gcd(n, m) for n, m in sizes)
 
 
 class MaxPoolParameters(Parameters):
