@@ -98,7 +98,7 @@ def findings(compiled: Compiled) -> tuple[Diagnostic, ...]:
     graph = compiled.graph
     if graph is None:
         return compiled.diagnostics
-    return compiled.diagnostics + lint_graph(graph, compiled.elaborated.spans, compiled.file.comments)
+    return compiled.diagnostics + lint_graph(graph, compiled.elaborated.spans, compiled.comments)
 
 
 def stats(spec: Spec | Graph, *, input: str | None = None, **settings: Any) -> Statistics:

@@ -238,7 +238,15 @@ def _call(expression: Call, names: Names) -> Value:
     if expression.name == "round" and len(values) == 2 and values[1] <= 0:
         names.report(error("CNN020", "round needs a positive multiple", expression.span, found=shown(values[1])))
         return UNKNOWN
-    return compute(*values)
+    try:
+        value = compute(*values)
+    except (OverflowError, ValueError):
+        value = math.inf
+    if _in_bounds(value):
+        return value
+    shown_values = ", ".join(shown(given)[:30] for given in values[:3])
+    names.report(error("CNN028", "the result is too large or not a number", expression.span, found=shown_values))
+    return UNKNOWN
 
 
 def round_to_multiple(x: float, multiple: int = 1) -> int:

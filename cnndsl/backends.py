@@ -67,11 +67,14 @@ def compile_onnx(graph: Graph, target: Path, options: OnnxOptions) -> Written:
     from .verify import verify
 
     target.parent.stat()
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".cnndsl-") as folder:
+    regular = target.is_file() or not target.exists()
+    with tempfile.TemporaryDirectory(dir=target.parent if regular else None, prefix=".cnndsl-") as folder:
         written = write_onnx(Path(folder) / target.name, graph, arrays, opset=options.opset)
         result = verify(graph, written[0], arrays)
         if not result.agrees:
             raise Disagreement(str(result))
+        if not regular:  # a pipe, or standard output: nothing can be moved there
+            return Written(write_onnx(target, graph, arrays, opset=options.opset), (str(result),), warnings)
         return Written(publish(written, target.parent), (str(result),), warnings)
 
 

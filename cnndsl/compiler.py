@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +20,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .parser import parse_file
 from .record import Record
 from .source import Source, Span
-from .syntax import Dimensions, File, Number
+from .syntax import Comment, Dimensions, File, Number
 
 NOTATION: Final = "<spec>"
 STDIN: Final = "<stdin>"
@@ -29,11 +31,12 @@ class Unreadable(Exception):
 
 
 class Compiled(Record):
-    """What became of a spec: as far as it got, and every diagnostic."""
+    """What became of a spec: as far as it got, every diagnostic, and the comments of all files it uses."""
 
     file: File
     elaborated: Elaborated
     diagnostics: tuple[Diagnostic, ...]
+    comments: tuple[Comment, ...] = ()
 
     @property
     def graph(self) -> Graph | None:
@@ -164,15 +167,26 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _compile(
-    text: Text, settings: Mapping[str, Value], input_shape: Dimensions | None, limits: Limits
-) -> Compiled:
+def _shown(path: Path, text: Text) -> str:
+    """A used file's name for messages: as the package's own, else seen from where the spec's name is seen."""
+    shipped = specs_folder().resolve()
+    if path.is_relative_to(shipped):
+        return f"zoo:{path.relative_to(shipped).with_suffix('').as_posix()}"
+    if text.path is None:
+        return path.name
+    beside = os.path.relpath(path, text.path.resolve().parent)
+    return os.path.normpath(os.path.join(os.path.dirname(text.source.name), beside))  # noqa: PTH118, PTH120
+
+
+def _compile(text: Text, settings: Mapping[str, Value], input_shape: Dimensions | None, limits: Limits) -> Compiled:
     file, problems = parse_file(text.source, limits)
     found = list(problems)
+    comments = list(file.comments)
 
     def parse(source: Source) -> File:
         parsed, more = parse_file(source, limits)
         found.extend(more)
+        comments.extend(parsed.comments)
         return parsed
 
     left = limits.max_bytes
@@ -180,7 +194,7 @@ def _compile(
     def read(path: Path) -> Source | Missing:
         nonlocal left
         try:
-            source = _read(path, str(path), limits).source
+            source = _read(path, _shown(path, text), limits).source
         except Unreadable as problem:
             return Missing(str(problem))
         except SpecError as problem:
@@ -197,7 +211,7 @@ def _compile(
     found += [d for d in elaborated.diagnostics if d.code not in ("CNN024", "CNN026") or not problems]
     if elaborated.graph is not None and not found and elaborated.unit is not None:
         found += check(elaborated.graph, elaborated.spans, elaborated.unit)
-    return Compiled(file, elaborated, tuple(found))
+    return Compiled(file, elaborated, tuple(found), tuple(comments))
 
 
 def dimensions(written: str) -> Dimensions:
@@ -230,7 +244,8 @@ def _setting_value(written: str) -> Value:
         return known
     for kind in (int, float):
         try:
-            return kind(written) if len(written) <= 40 else written
+            value = kind(written) if len(written) <= 40 else written
         except ValueError:
             continue
+        return value if isinstance(value, str) or isfinite(value) else written
     return written

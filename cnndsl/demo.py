@@ -13,6 +13,7 @@ SPEC: Final = "zoo:digits"
 EPOCHS: Final = 40
 SHIFT: Final = 1
 """Each training image is moved by up to a pixel; the digits are not all in the middle."""
+SMOOTHING: Final = 0.1
 WANTED: Final = 0.98
 
 
@@ -60,7 +61,9 @@ def _demo(folder: Path, epochs: int, seed: int, progress: bool) -> int:
     seen, unseen = (images[split.training], labels[split.training]), (images[split.held_out], labels[split.held_out])
     _step(3, f"train on {len(split.training)} scans of handwritten digits; {len(split.held_out)} are held out")
     start = time.perf_counter()
-    history = train(network.graph, module, *seen, epochs=epochs, shift=SHIFT, seed=seed, progress=progress)
+    history = train(
+        network.graph, module, *seen, epochs=epochs, shift=SHIFT, smoothing=SMOOTHING, seed=seed, progress=progress
+    )
     print(f"{epochs} epochs in {time.perf_counter() - start:.1f} s, loss {history.epochs[-1].loss:.4f}")
 
     _step(4, "export to ONNX")

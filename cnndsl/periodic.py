@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import gcd, lcm
 
 from .record import Record
 from .symbolic import Product, Symbolic
 
-LONGEST = 1 << 14
+LONGEST = 1 << 12
 """The longest period, and the longest finite list, that is worked out."""
 
 
@@ -70,6 +71,7 @@ def rhythm(size: Symbolic) -> tuple[int, int]:
     return period * times, size.factor * (gain * times // size.base.divisor)
 
 
+@lru_cache(4096)
 def meeting(left: int | Symbolic | Product, right: int | Symbolic | Product) -> Sizes | None:
     """The values of the symbol, from 1, for which two sizes are equal; None where that is too long to work out.
 
@@ -89,6 +91,14 @@ def meeting(left: int | Symbolic | Product, right: int | Symbolic | Product) -> 
     return _crossing(left, right)
 
 
+def values(size: Symbolic, count: int) -> list[int]:
+    """A size for its symbol from 1 to `count`."""
+    found = list(range(1, count + 1))
+    for factor, offset, divisor in size.steps():
+        found = [(factor * n + offset) // divisor for n in found]
+    return found
+
+
 def between(size: Symbolic, value: int) -> Sizes | None:
     """Where a size has one value: a stretch, since it never falls."""
     first, beyond = at_least(size, value).minimum, at_least(size, value + 1).minimum
@@ -102,8 +112,7 @@ def _crossing(left: Symbolic, right: Symbolic) -> Sizes | None:
     if period > LONGEST:
         return None
     drift = gain_left * (period // p) - gain_right * (period // q)
-    name = left.symbol
-    gaps = [left.evaluate({name: n}) - right.evaluate({name: n}) for n in range(1, period + 1)]
+    gaps = [one - two for one, two in zip(values(left, period), values(right, period), strict=True)]
     if not drift:
         return reduced(1, period, tuple((i + 1) % period for i, gap in enumerate(gaps) if not gap))
     times = ((i + 1, -gap // drift) for i, gap in enumerate(gaps) if gap % drift == 0)

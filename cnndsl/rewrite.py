@@ -27,7 +27,7 @@ def format_files(names: Sequence[str], *, check: bool, diff: bool) -> int:
             worst = max(worst, _format(name, check, diff))
         except SpecError as problem:
             print(report.text(problem.diagnostics), file=sys.stderr)
-            worst = max(worst, ERROR)
+            worst = max(worst, FINDINGS)
         except (Unreadable, OSError) as problem:
             print(f"cnndsl: {problem}", file=sys.stderr)
             worst = max(worst, ERROR)

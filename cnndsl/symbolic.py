@@ -28,9 +28,6 @@ class Quotient(Record):
     numerator: Symbolic
     divisor: int
 
-    def evaluate(self, values: Mapping[str, int]) -> int:
-        return self.numerator.evaluate(values) // self.divisor
-
     def __str__(self) -> str:
         top = str(self.numerator)
         return f"floor(({top})/{self.divisor})" if " " in top else f"floor({top}/{self.divisor})"
@@ -54,28 +51,30 @@ class Symbolic(Record):
     @property
     def depth(self) -> int:
         """The number of floors within each other."""
-        depth, base = 0, self.base
-        while not isinstance(base, str):
-            depth, base = depth + 1, base.numerator.base
-        return depth
+        return len(self.steps()) - 1
 
     @property
     def unwieldy(self) -> bool:
         """Whether its formula is longer than that of any network: what is made of it would take ever more time."""
-        size, depth = self, 0
-        while max(size.factor, abs(size.offset)) < LARGEST and depth <= DEEPEST:
+        steps = self.steps()
+        return len(steps) > DEEPEST + 1 or any(max(f, abs(o), d) >= LARGEST for f, o, d in steps)
+
+    def steps(self) -> tuple[tuple[int, int, int], ...]:
+        """(factor, offset, divisor) from the symbol outwards: a step takes n to floor((factor*n + offset)/divisor)."""
+        found = [(self.factor, self.offset, 1)]
+        base = self.base
+        while not isinstance(base, str):
+            size = base.numerator
+            found.append((size.factor, size.offset, base.divisor))
             base = size.base
-            if isinstance(base, str):
-                return False
-            if base.divisor >= LARGEST:
-                return True
-            size, depth = base.numerator, depth + 1
-        return True
+        return tuple(reversed(found))
 
     def evaluate(self, values: Mapping[str, int]) -> int:
         """Its value for numbers given to the symbols."""
-        base = values[self.base] if isinstance(self.base, str) else self.base.evaluate(values)
-        return self.factor * base + self.offset
+        n = values[self.symbol]
+        for factor, offset, divisor in self.steps():
+            n = (factor * n + offset) // divisor
+        return n
 
     def __add__(self, other: int) -> Symbolic:
         return Symbolic(self.base, self.factor, self.offset + other)
@@ -148,18 +147,19 @@ def product(sizes: tuple[int | Symbolic | Product, ...]) -> int | Symbolic | Pro
     return Product(factor, tuple(symbolic)) if symbolic else factor
 
 
-_TOKEN = re.compile(r"\s*(floor|[A-Z]|\d{1,18}(?!\d)|[-+*/()])")
+_TOKEN = re.compile(r"\s*(floor|[A-Z]|\d{1,19}(?!\d)|[-+*/()])")
 
 
 def parse_dimension(text: str) -> int | Symbolic | Product:
     """The size whose text this is: `56`, `floor((H + 1)/2)`, `512*floor(H/32)*floor(W/32)`; raises ValueError."""
-    tokens, at = list[str](), 0
+    tokens, at, depth = list[str](), 0, 0
     text = text.rstrip()
     while at < len(text):
         match = _TOKEN.match(text, at)
-        if match is None or len(tokens) > 400:
+        if match is None or len(tokens) > 2000 or depth > 2 * DEEPEST + 8:
             raise ValueError(f"not a size: {text[:80]!r}")
         tokens.append(match[1])
+        depth += (match[1] == "(") - (match[1] == ")")
         at = match.end()
     reader = _Reader(tokens)
     size = reader.sum()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -45,6 +45,14 @@ class Plan(Record):
     batch: int
     lr: float
     shift: int
+    smoothing: float
+
+
+class _Losses(Record):
+    """What a step minimises: the weights of the side outputs' losses, and the smoothing of labels."""
+
+    sides: tuple[float, ...]
+    smoothing: float
 
 
 class History(Record):
@@ -74,25 +82,27 @@ def train(
     batch: int = 32,
     lr: float = 0.005,
     shift: int = 0,
+    smoothing: float = 0.0,
     seed: int = 0,
     progress: bool = False,
 ) -> History:
     """Train `module`, made from `graph`, in place: cross-entropy on the scores, AdamW, one-cycle rates up to `lr`.
 
-    `images` are (N, *input), `labels` (N,) classes from 0. Every batch is moved by up to `shift` positions along each
-    axis, zeros coming in. Side outputs add their loss times their weight. The same seed gives the same weights on the
-    same machine. The module is left in evaluation mode.
+    `images` are (N, *input), `labels` (N,) classes from 0. Every image is moved by up to `shift` positions along each
+    axis, zeros coming in; `smoothing` is how much of a label is spread over all classes. Side outputs add their loss
+    times their weight. The same seed gives the same weights on the same machine. The module is left in evaluation mode.
     Raises ValueError when images, labels and network do not fit together, `MissingExtra` when `progress` needs tqdm.
     """
     _check(graph, images, labels)
+    if not any(weight.trained for node in graph.nodes[1:] for weight in node.op.weights(graph.inputs(node))):
+        raise ValueError("the network has nothing to train")
     scores = without_softmax(graph)
     trained = module
     if scores != graph:
-        device = next(module.parameters()).device
-        trained = to_module(scores, to_arrays(module)).to(device)
+        trained = to_module(scores, to_arrays(module)).to(_device(module))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        history = _fit(trained, scores, (images, labels), Plan(epochs, batch, lr, shift), progress)
+        history = _fit(trained, scores, (images, labels), Plan(epochs, batch, lr, shift, smoothing), progress)
     if trained is not module:
         module.load_state_dict(trained.state_dict())
     module.eval()
@@ -109,37 +119,30 @@ def _check(graph: Graph, images: Images, labels: Labels) -> None:
         raise ValueError(f"labels from {labels.min()} to {labels.max()} for {shape.channels} classes")
 
 
-def _fit(
-    module: nn.Module,
-    graph: Graph,
-    examples: tuple[Images, Labels],
-    plan: Plan,
-    progress: bool,
-) -> History:
-    device = next(module.parameters()).device
-    images, labels = (torch.as_tensor(array).to(device) for array in examples)
-    steps = -(-len(images) // plan.batch)
+def _fit(module: nn.Module, graph: Graph, examples: tuple[Images, Labels], plan: Plan, progress: bool) -> History:
+    images, labels = (torch.as_tensor(array).to(_device(module)) for array in examples)
+    batches = max(1, len(images) // plan.batch)
     optimiser = torch.optim.AdamW(module.parameters(), lr=plan.lr, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.lr, epochs=plan.epochs, steps_per_epoch=steps)
-    weights = [head.weight for head in graph.auxiliary]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.lr, epochs=plan.epochs, steps_per_epoch=batches)
+    losses = _Losses(tuple(head.weight for head in graph.auxiliary), plan.smoothing)
     module.train()
     history: list[Epoch] = []
-    with _bar(plan.epochs * steps, progress) as bar:
+    with _bar(plan.epochs * batches, progress) as advance:
         for _ in range(plan.epochs):
             total, right = 0.0, 0
-            for chosen in torch.split(torch.randperm(len(images)).to(device), plan.batch):
-                seen = _shifted(images[chosen], plan.shift)
-                loss, scores = _step(module, optimiser, seen, labels[chosen], weights)
+            # as many batches as are full, the rest spread over them: a batch of one has no statistics to normalise with
+            for chosen in torch.randperm(len(images)).to(images.device).tensor_split(batches):
+                loss, scores = _step(module, optimiser, (_shifted(images[chosen], plan.shift), labels[chosen]), losses)
                 schedule.step()
                 total += loss * len(chosen)
                 right += int((scores.argmax(1) == labels[chosen]).sum())
-                if bar is not None:
-                    bar.update()
-            rate = float(schedule.get_last_lr()[0])
-            history.append(Epoch(total / len(images), right / len(images), rate))
-            if bar is not None:
-                bar.set_postfix(epoch=len(history), loss=f"{history[-1].loss:.4f}", refresh=False)
+                advance(loss)
+            history.append(Epoch(total / len(images), right / len(images), float(schedule.get_last_lr()[0])))
     return History(tuple(history))
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next((weight.device for weight in module.parameters()), torch.device("cpu"))
 
 
 def _shifted(images: torch.Tensor, shift: int) -> torch.Tensor:
@@ -158,27 +161,34 @@ def _shifted(images: torch.Tensor, shift: int) -> torch.Tensor:
 def _step(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    weights: list[float],
+    batch: tuple[torch.Tensor, torch.Tensor],
+    losses: _Losses,
 ) -> tuple[float, torch.Tensor]:
     """One update; the loss of the main output and its scores."""
+    images, labels = batch
     made = module(images)
-    outputs = [scores.flatten(1) for scores in (made if weights else (made,))]
-    main, *sides = (F.cross_entropy(scores, labels) for scores in outputs)
-    loss = main + sum(weight * side for weight, side in zip(weights, sides, strict=True))
+    outputs = [scores.flatten(1) for scores in (made if losses.sides else (made,))]
+    main, *sides = (F.cross_entropy(scores, labels, label_smoothing=losses.smoothing) for scores in outputs)
+    loss = main + sum(weight * side for weight, side in zip(losses.sides, sides, strict=True))
     optimiser.zero_grad()
     torch.autograd.backward(loss)
     optimiser.step()
     return float(main.detach()), outputs[0].detach()
 
 
-def _bar(steps: int, progress: bool) -> AbstractContextManager[Any]:
-    """A progress bar over the steps, or None."""
+@contextmanager
+def _bar(steps: int, progress: bool) -> Iterator[Callable[[float], None]]:
+    """A function to call after each step with its loss, which moves a progress bar where one is wanted."""
     if not progress:
-        return nullcontext()
-    bar: AbstractContextManager[Any] = need("tqdm", "train").tqdm(total=steps, desc="training", unit="step")
-    return bar
+        yield lambda _loss: None
+        return
+    with need("tqdm", "train").tqdm(total=steps, desc="training", unit="step") as bar:
+
+        def advance(loss: float) -> None:
+            bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+            bar.update()
+
+        yield advance
 
 
 def accuracy(predict: Predict, images: Images, labels: Labels) -> float:
@@ -194,7 +204,7 @@ def accuracy(predict: Predict, images: Images, labels: Labels) -> float:
 
 def predictor(module: nn.Module) -> Predict:
     """The module in evaluation mode as a function of arrays."""
-    device = next(module.parameters()).device
+    device = _device(module)
 
     def predict(images: Images) -> NDArray[np.float32]:
         module.eval()

@@ -151,7 +151,7 @@ class Drawing:
             sometimes("pad", lambda: self.padding(value, 2, frame, uneven=name != "UPCONV"))
 
         def same() -> None:
-            strided = marks["stride"] not in (None, 1)
+            strided = marks["stride"] != (None if "CONV" in name else 1)
             if not (value.open and strided) and self.one_in(5):
                 arguments["pad"] = "same"
 
@@ -418,7 +418,9 @@ class Drawing:
         parameters: list[tuple[str, Expression | None]] = [(parameter, None) for parameter in numbers]
         form = self.integer(0, 3)
         if form == 0:
-            passed = self.of(Layer("RELU", style=1), Layer("LRELU", arguments=(("negative_slope", 0.1),), style=1), None)
+            passed = self.of(
+                Layer("RELU", style=1), Layer("LRELU", arguments=(("negative_slope", 0.1),), style=1), None
+            )
             passed = passed or self.pipe(value, frame.copy(), 2, depth + 1)[0]
             parameters.append(("Body", None))
             given.append(passed)
@@ -474,7 +476,9 @@ def specs(draw: Callable[..., Any], symbolic: bool = False, shaped: bool = True,
     size = (draw(st.integers(1, 6)), *spatial)
     parameters = tuple((name, draw(st.integers(1, 6))) for name in draw(st.sampled_from([(), ("w",), ("w", "n")])))
     defaults = draw(
-        st.sampled_from([(), (), (("CONV", (("bias", False),)),), (("POOL", (("ceil", True),)), ("BN", (("eps", 0.001),)))])
+        st.sampled_from(
+            [(), (), (("CONV", (("bias", False),)),), (("POOL", (("ceil", True),)), ("BN", (("eps", 0.001),)))]
+        )
     )
     start = Spec(size, Pipe(()), (), parameters, defaults)
     drawing.run = Run(start)
@@ -489,10 +493,11 @@ def specs(draw: Callable[..., Any], symbolic: bool = False, shaped: bool = True,
     if parameters and draw(st.booleans()):
         settings[parameters[0][0]] = parameters[0][1]
         parameters = ((parameters[0][0], 9), *parameters[1:])
-    return replace(
+    whole = replace(
         start, body=body, definitions=tuple(drawing.definitions), parameters=parameters, classes=classes, ending=ending,
         settings=tuple(settings.items()),
     )  # fmt: skip
+    return without_idle_settings(whole)
 
 
 def drawing_size(draw: Callable[..., Any], layers: int) -> int:
@@ -548,7 +553,14 @@ def mutated(draw: Callable[..., Any], spec: Spec) -> Spec:
                 changed = replace(part, stages=(*stages[:at], _random_layer(draw), *stages[at:]))
         case Repeat():
             changed = replace(part, count=draw(st.integers(0, 4)))
-    return put(spec, path, changed)
+    return without_idle_settings(put(spec, path, changed))
+
+
+def without_idle_settings(spec: Spec) -> Spec:
+    """The spec without settings of choices that are gone, which the compiler would report."""
+    choices = {part.label for _, part in parts((spec.body, spec.definitions)) if isinstance(part, Choice)}
+    known = choices | {name for name, _ in spec.parameters}
+    return replace(spec, settings=tuple(pair for pair in spec.settings if pair[0] in known))
 
 
 MUTABLE: dict[str, Any] = {

@@ -174,6 +174,9 @@ class Spec:
     classes: int | None = None
     ending: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"\n{written(self)}with {dict(self.settings)}"
+
 
 POSITIONAL = {
     "GN": ("groups",), "LRN": ("size",), "NORM": ("size",), "LRELU": ("negative_slope",), "ELU": ("alpha",),

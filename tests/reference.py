@@ -336,11 +336,13 @@ def axes(value: Value, size: Any, least: int = 1) -> tuple[int, ...]:
 def on_map(value: Value) -> None:
     """The rule that layers with windows take maps: PyTorch would read a vector as a map without a batch."""
     if value.rank == 0:
-        raise Rule("CNN108")
+        raise Rule("CNN108", "CNN012")
 
 
 def margins(value: Value, size: Any) -> tuple[int, ...]:
     """Both ends of every axis in the order of F.pad."""
+    if isinstance(size, str):
+        raise Rule("CNN012")
     if isinstance(size, int):
         size = (size,) * value.rank
     if any(n < 0 for n in size):
@@ -521,6 +523,8 @@ def group_norm(run: Run, value: Value, a: dict[str, Any]) -> Value:
 def local_response_norm(run: Run, value: Value, a: dict[str, Any]) -> Value:
     on_map(value)
     whole(a.get("size", 5))
+    if isinstance(a.get("size"), tuple):
+        raise Rule("CNN012")
     module = nn.LocalResponseNorm(a.get("size", 5), a.get("alpha", 1e-4), a.get("beta", 0.75), a.get("k", 2.0))
     return run.module("local_response_norm", module, value)
 

@@ -14,8 +14,9 @@ from hypothesis import assume, given, settings
 
 import cnndsl
 from cnndsl.analysis.costs import costs
+from cnndsl.analysis.field import hull
 from cnndsl.analysis.memory import memory
-from cnndsl.analysis.receptive import fields, hull, receptive
+from cnndsl.analysis.receptive import fields, receptive
 from cnndsl.analysis.statistics import statistics
 from cnndsl.ir import Auxiliary, Graph, Node
 from cnndsl.ops import LAYERS, OPS, Op, Problem

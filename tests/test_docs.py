@@ -12,7 +12,7 @@ import pytest
 from documents import ROOT, Block, agrees, blocks, commands, execute, is_set_up, table
 
 from cnndsl.analysis.statistics import statistics
-from cnndsl.api import findings, parse
+from cnndsl.api import findings, lint, parse
 from cnndsl.arithmetic import FUNCTIONS
 from cnndsl.check import METRICS
 from cnndsl.cli import _LIMITS
@@ -258,6 +258,13 @@ def test_limits_combinators_functions_and_metrics_are_all_there() -> None:
     assert list(dict.fromkeys(re.findall(r"`([A-Z]+)", combinators))) == list(BRANCHING)
     assert set(re.findall(r"`(\w+)\(", " ".join(row[0] for row in table(LANGUAGE, "function")))) == FUNCTIONS.keys()
     assert [row[0] for row in table(LANGUAGE, "metric")] == [f"`{metric}`" for metric in METRICS]
+
+
+def test_a_suppression_works_in_a_file_that_is_used(tmp_path: Path) -> None:
+    (tmp_path / "part.cnn").write_text("def Part = CONV3-8/3(pad=0)  # cnn: ignore[CNN130]\n", encoding="utf-8")
+    spec = tmp_path / "net.cnn"
+    spec.write_text('input 1x7x7\nuse "part.cnn"\nPart - RELU\n', encoding="utf-8")
+    assert lint(spec) == ()
 
 
 # -- the numbers

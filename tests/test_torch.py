@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import cnndsl
 from cnndsl.ir import Graph, Node
 from cnndsl.lower.scopes import FUNCTIONAL, attribute
 from cnndsl.lower.torch import EXPRESSIONS, load_arrays, to_arrays, to_module
@@ -362,3 +363,20 @@ def test_deep_nesting_and_vectors() -> None:
     network = to_module(build.graph())
     assert network(torch.randn(2, 3, 4, 4)).shape == (2, 2)
     assert "a.b.c.d.conv1.weight" in network.state_dict()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_open_sizes_export_dynamic() -> None:
+    network = cnndsl.load("CONV7-8/2 - BN - RELU - UP(2) - CONV3-4 - GAP - FC-10", input="3x?x?").torch().eval()
+    dims = {0: torch.export.Dim("batch"), 2: torch.export.Dim("H", min=8), 3: torch.export.Dim("W", min=8)}
+    program = torch.export.export(network, (torch.randn(2, 3, 32, 40),), dynamic_shapes=(dims,))
+    x = torch.randn(3, 3, 48, 24)
+    torch.testing.assert_close(program.module()(x), network(x))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_compiles_with_inductor(network: nn.Module, x: torch.Tensor) -> None:
+    torch._dynamo.reset()
+    compiled = torch.compile(copy.deepcopy(network), fullgraph=True)
+    torch.testing.assert_close(compiled(x), network(x), rtol=1e-4, atol=1e-5)

@@ -38,6 +38,8 @@ def call(build: Build, definition: Definition, layer: Layer, x: int, frame: Fram
     heading = (syntax.body.span.start - syntax.span.start) // CHARACTERS_PER_STEP
     build.spend(CALL_STEPS + heading + len(definition.unit.values) // 10, layer.span)
     env = dict(definition.unit.values)
+    if build.classes is not None:
+        env.setdefault("classes", build.classes)
     env["cin"] = build.nodes[x].shape.channels if x > NOWHERE else UNKNOWN
     calls = (*frame.calls, (syntax.name, layer.name_span))
     inside = Frame(build, definition.unit, definition.defaults, env, Labels(), frame.namer, calls)

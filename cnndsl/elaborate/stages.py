@@ -48,8 +48,9 @@ def layer(build: Build, stage: Layer, x: int, frame: Frame, label: str | None) -
             unknown_layer(build, stage, frame)
         case _ if found is not UNKNOWN:
             build.error(
-                "CNN018", f"{stage.name} is {'the number ' * is_number(found)}{shown(found)}, not a stage", stage.name_span,
-                frame,
+                "CNN018",
+                f"{stage.name} is {'the number ' * is_number(found)}{shown(found)[:40]}, not a stage",
+                stage.name_span, frame,
                 help="a width follows a layer that takes one and has none yet: CONV3-w",
             )  # fmt: skip
     return NOWHERE
