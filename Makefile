@@ -31,7 +31,7 @@ test: lint ## everything that CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 test-long: $(STAMP) ## the property tests with thousands of cases
-	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 2
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 2 -m ""
 
 bench: $(STAMP) ## the benchmarks' tables
 	$(BIN)/python -m benchmarks

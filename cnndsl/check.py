@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from .arithmetic import UNKNOWN, Names, Value, condition, error, evaluate, is_number, shown
 from .diagnostics import Diagnostic
@@ -46,6 +46,10 @@ def _sizes(graph: Graph, spans: tuple[Span, ...]) -> list[Diagnostic]:
     ]
 
 
+OPEN: Final = "open"
+"""The value of a metric that depends on the size of an open input."""
+
+
 class Metrics(Mapping[str, Value]):
     """The parameters of a spec and the costs of its graph, each computed when first asked for."""
 
@@ -57,7 +61,8 @@ class Metrics(Mapping[str, Value]):
     def __getitem__(self, name: str) -> Value:
         if name in METRICS:
             if name not in self._known:
-                self._known[name] = _MEASURES[name](self._graph)
+                measured = _MEASURES[name](self._graph)
+                self._known[name] = OPEN if measured is None else measured
             return self._known[name]
         return self._values[name]
 
@@ -68,22 +73,38 @@ class Metrics(Mapping[str, Value]):
         return len(METRICS) + len(self._values)
 
 
-def _measure(name: str) -> Callable[[Graph], Value]:
+def _count(name: str) -> Callable[[Graph], Value]:
     def measure(graph: Graph) -> Value:
-        from .analysis.statistics import statistics
+        from .analysis.costs import costs
 
-        data: dict[str, Any] = statistics(graph).json()
-        value = data[_KEYS.get(name, name)]
-        if isinstance(value, list):
-            value = None if any(item is None for item in value) else min(value)
-        return "unknown" if value is None else value
+        return getattr(costs(graph), name)
 
     return measure
 
 
-_KEYS: Final = {"memory": "peak_memory_bytes", "training_memory": "training_memory_bytes"}
+def _memory(name: str) -> Callable[[Graph], Value]:
+    def measure(graph: Graph) -> Value:
+        from .analysis.memory import memory
+
+        return getattr(memory(graph), name)
+
+    return measure
+
+
+def _receptive_field(graph: Graph) -> Value:
+    """The smallest axis; None where it is not known."""
+    from .analysis.receptive import receptive
+
+    sizes = receptive(graph)[graph.output].size
+    known = [size for size in sizes if size is not None]
+    return min(known, default=None) if len(known) == len(sizes) else None
+
+
 _MEASURES: Final[dict[str, Callable[[Graph], Value]]] = {
-    **{name: _measure(name) for name in METRICS},
+    **{name: _count(name) for name in ("params", "macs", "flops", "activations")},
+    "memory": _memory("inference"),
+    "training_memory": _memory("training"),
+    "receptive_field": _receptive_field,
     "layers": lambda graph: len(graph.nodes) - 1,
 }
 
@@ -117,7 +138,7 @@ def _unknown(wanted: Expression, metrics: Metrics) -> str | None:
     waiting: list[object] = [wanted]
     while waiting:
         match waiting.pop():
-            case Name(name=name) if name in METRICS and metrics[name] == "unknown":
+            case Name(name=name) if name in METRICS and metrics[name] is OPEN:
                 return name
             case Binary(left=left, right=right):
                 waiting += [left, right]

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from hypothesis import strategies as st
+from layers_strategy import ENDING, EVERYWHERE, FLATTENING, ON_MAPS, Arguments, Numbers
 from notation import (
     Aux,
     Binary,
@@ -32,35 +33,23 @@ from notation import (
     Stage,
     Use,
     parts,
-    put,
 )
-from reference import LAYERS, REFUSALS, Frame, Rule, Run, Value
+from reference import REFUSALS, Frame, Run
+from reference_layers import Rule, Value
 
 LARGEST = 3000
 """No value of a network has more numbers, for one sample."""
-EVERYWHERE = (
-    "BN", "LN", "GN", "RELU", "RELU6", "LRELU", "PRELU", "ELU", "SELU", "CELU", "GELU", "SILU", "SWISH", "MISH", "SIGMOID",
-    "TANH", "HSWISH", "HSIGMOID", "SOFTPLUS", "MAXOUT", "SOFTMAX", "DROPOUT", "DROPPATH", "SHUFFLE", "SLICE", "SCALE", "ID",
-)  # fmt: skip
-FLATTENING = ("FC", "FLATTEN")
-ON_MAPS = (
-    "CONV", "CONV", "CONV", "CONV", "DWCONV", "SEPCONV", "UPCONV", "UPCONV", "POOL", "POOL", "POOL", "MAXPOOL", "AVGPOOL",
-    "AVGPOOL", "ADAPTIVEAVGPOOL", "ADAPTIVEMAXPOOL", "IN", "LRN", "NORM", "UP", "UP", "PAD", "PAD", "CROP",
-)  # fmt: skip
-ENDING = ("GAP", "GMP")
-STEADY = ("BN", "LN", "RELU", "TANH", "SIGMOID", "GELU", "PRELU", "SHUFFLE", "DROPOUT", "ID")
-assert set(EVERYWHERE + FLATTENING + ON_MAPS + ENDING) >= set(LAYERS)
 
 
 class Trial(Exception):
     """A stage that does not do here."""
 
 
-class Drawing:
+class Drawing(Numbers):
     """Draws one network; `definitions` collects what it defines on the way."""
 
     def __init__(self, draw: Callable[..., Any], layers: int, symbolic: bool) -> None:
-        self.draw = draw
+        super().__init__(draw)
         self.left = layers
         self.symbolic = symbolic
         self.labels = 0
@@ -69,51 +58,6 @@ class Drawing:
         self.uses: dict[str, tuple[Use, Frame]] = {}
         self.settings: dict[str, Any] = {}
         self.run = Run(Spec((1,), Pipe(())))
-
-    # Numbers
-
-    def integer(self, low: int, high: int) -> int:
-        return int(self.draw(st.integers(low, max(low, high))))
-
-    def flag(self) -> bool:
-        return bool(self.draw(st.booleans()))
-
-    def of(self, *values: Any) -> Any:
-        return values[0] if len(values) == 1 else self.draw(st.sampled_from(values))
-
-    def one_in(self, n: int) -> bool:
-        return self.integer(1, n) == n
-
-    def spelled(self, n: int, frame: Frame) -> Expression:
-        """A number as it is, or by the names in scope."""
-        names = [(name, value) for name, value in frame.names.items() if isinstance(value, int)]
-        if not names or not self.one_in(2):
-            return n
-        ways: list[Expression] = [n]
-        for name, value in names:
-            if value == n:
-                ways += [Name(name)] * 3
-            elif value > n:
-                ways.append(Binary("-", Name(name), value - n))
-            else:
-                ways.append(Binary("+", Name(name), n - value))
-            if value and n % value == 0:
-                ways.append(Binary("*", n // value, Name(name)))
-            if n and value // n and value // (value // n) == n:
-                ways.append(Binary("//", Name(name), value // n))
-        return self.of(*ways)
-
-    def window(self, value: Value, low: int, high: int, frame: Frame) -> Expression:
-        """One number for all axes, or one an axis."""
-        if value.rank > 1 and self.one_in(4):
-            return tuple(self.integer(low, high) for _ in range(value.rank))
-        return self.spelled(self.integer(low, high), frame)
-
-    def padding(self, value: Value, high: int, frame: Frame, uneven: bool = True) -> Expression:
-        """One number, one an axis, or two an axis."""
-        if uneven and self.one_in(3):
-            return tuple(self.integer(0, high) for _ in range(2 * value.rank))
-        return self.window(value, 0, high, frame)
 
     # Layers
 
@@ -126,118 +70,7 @@ class Drawing:
             names = FLATTENING
         else:
             names = ON_MAPS if value.rank and kind < 14 else EVERYWHERE
-        return self.named(self.of(*names), value, frame)
-
-    def named(self, name: str, value: Value, frame: Frame) -> Layer:
-        """The layer of a name with random arguments."""
-        arguments: dict[str, Any] = {}
-        marks: dict[str, Any] = {}
-        smallest = min(value.x.shape[2:], default=1)
-
-        def sometimes(argument: str, make: Callable[[], Any], n: int = 3) -> None:
-            if self.one_in(n):
-                arguments[argument] = make()
-
-        def divisor() -> int:
-            return int(self.of(*(n for n in range(1, value.channels + 1) if value.channels % n == 0)))
-
-        def convolution(widest: int = 6) -> None:
-            marks["kernel"] = self.of(None, 1, self.window(value, 1, min(5, smallest + 1), frame))
-            if not self.one_in(12):
-                marks["width"] = self.spelled(self.integer(1, widest), frame)
-            marks["stride"] = self.of(None, self.window(value, 1, 3, frame))
-            sometimes("bias", self.flag)
-            sometimes("dilation", lambda: self.window(value, 1, 2, frame), 5)
-            sometimes("pad", lambda: self.padding(value, 2, frame, uneven=name != "UPCONV"))
-
-        def same() -> None:
-            strided = marks["stride"] != (None if "CONV" in name else 1)
-            if not (value.open and strided) and self.one_in(5):
-                arguments["pad"] = "same"
-
-        match name:
-            case "CONV":
-                convolution()
-                same()
-                if self.one_in(3):
-                    groups = divisor()
-                    marks["width"] = self.spelled(groups * self.integer(1, 2), frame)
-                    arguments["groups"] = self.spelled(groups, frame)
-            case "DWCONV":
-                convolution()
-                same()
-                marks["width"] = self.of(None, None, self.spelled(value.channels * self.integer(1, 2), frame))
-            case "SEPCONV":
-                convolution()
-                same()
-            case "UPCONV":
-                convolution()
-                sometimes("output_padding", lambda: self.window(value, 0, 1, frame))
-                if self.one_in(4):
-                    groups = divisor()
-                    marks["width"], arguments["groups"] = groups * self.integer(1, 2), self.spelled(groups, frame)
-            case "POOL" | "MAXPOOL" | "AVGPOOL":
-                marks["kernel"] = self.of(None, self.window(value, 1, min(4, smallest + 1), frame))
-                marks["stride"] = self.of(None, self.window(value, 1, 3, frame))
-                sometimes("pad", lambda: self.padding(value, 2, frame, uneven=name != "AVGPOOL"), 2)
-                same()
-                sometimes("ceil", self.flag, 2)
-                if name == "AVGPOOL":
-                    sometimes("count_include_pad", self.flag)
-                else:
-                    sometimes("dilation", lambda: self.window(value, 1, 2, frame), 5)
-            case "FC":
-                marks["width"] = self.spelled(self.integer(1, 8), frame)
-                sometimes("bias", self.flag)
-            case "BN" | "LN" | "IN":
-                sometimes("eps", lambda: self.of(1e-3, 1e-05))
-                sometimes("affine", self.flag)
-                if name == "BN":
-                    sometimes("momentum", lambda: self.of(0, 0.3, 1))
-            case "GN":
-                arguments["groups"] = self.spelled(divisor(), frame)
-                sometimes("affine", self.flag)
-            case "LRN" | "NORM":
-                sometimes("size", lambda: self.spelled(self.integer(1, 6), frame))
-                sometimes("alpha", lambda: self.of(0.1, 1))
-                sometimes("beta", lambda: self.of(0.5, 1))
-                sometimes("k", lambda: self.of(1, 1.5))
-            case "LRELU":
-                sometimes("negative_slope", lambda: self.of(0, 0.1, -0.5))
-            case "ELU" | "CELU":
-                sometimes("alpha", lambda: self.of(0.5, 2))
-            case "SOFTPLUS":
-                sometimes("beta", lambda: self.of(0.5, 2))
-            case "GELU":
-                sometimes("approximate", lambda: self.of("none", "tanh"))
-            case "PRELU":
-                sometimes("per_channel", self.flag)
-                sometimes("init", lambda: 0.5)
-            case "MAXOUT":
-                arguments["pieces"] = self.spelled(divisor(), frame)
-            case "SHUFFLE":
-                arguments["groups"] = self.spelled(divisor(), frame)
-            case "DROPOUT" | "DROPPATH":
-                sometimes("p", lambda: self.of(0, 0.2, 0.9), 2)
-            case "SCALE":
-                arguments["init"] = self.of(0.5, -1, 2)
-            case "SLICE":
-                start = self.integer(0, value.channels - 1)
-                arguments["from"] = self.spelled(start, frame)
-                sometimes("to", lambda: self.spelled(self.integer(start + 1, value.channels), frame), 2)
-            case "UP":
-                sometimes("scale", lambda: self.window(value, 1, 3, frame), 2)
-                linear = ("", "linear", "bilinear", "trilinear")[value.rank]
-                sometimes("mode", lambda: self.of("nearest", "linear", linear), 2)
-            case "PAD":
-                arguments["pad"] = self.padding(value, 2, frame)
-                sometimes("mode", lambda: self.of("constant", "reflect", "replicate"), 2)
-                sometimes("value", lambda: self.of(0.5, -1))
-            case "CROP":
-                arguments["crop"] = self.padding(value, 1, frame)
-            case "ADAPTIVEAVGPOOL" | "ADAPTIVEMAXPOOL":
-                arguments["size"] = self.window(value, 1, 4, frame)
-        return Layer(name, **marks, arguments=tuple(arguments.items()), style=self.integer(0, 63) | (name == "IN"))
+        return Arguments(self.draw, self.of(*names), value, frame).layer()
 
     # Stages
 
@@ -505,130 +338,8 @@ def drawing_size(draw: Callable[..., Any], layers: int) -> int:
     return int(draw(st.integers(1, 4 * layers)))
 
 
-# Breaking
-
-
-@st.composite
-def mutants(draw: Callable[..., Any]) -> Spec:
-    """A network with one to three changes, each of which may break it or not."""
-    spec = draw(specs(shaped=False))
-    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
-        spec = mutated(draw, spec)
-    return spec
-
-
-def mutated(draw: Callable[..., Any], spec: Spec) -> Spec:
-    """One change: of a number, an argument, a stage or a branch."""
-    places = [(("input",), spec.input), *parts(spec.body, ("body",)), *parts(spec.definitions, ("definitions",))]
-    chances = [
-        (path, part) for path, part in places if isinstance(part, tuple | Layer | Join | Pipe | Repeat) and part != ()
-    ]
-    path, part = draw(st.sampled_from(chances))
-    changed: Any = part
-    match part:
-        case tuple():
-            place = draw(st.integers(0, len(part) - 1))
-            changed = put(part, (place,), draw(st.integers(1, 10)))
-            if draw(st.integers(0, 9)) == 0:
-                changed = part[:-1] or part if draw(st.booleans()) else (*part, 5)[:4]
-        case Layer():
-            changed = _mutated_layer(draw, part)
-        case Join(branches=branches, sizes=sizes):
-            which = draw(st.integers(0, len(branches) - 1))
-            if sizes and draw(st.booleans()):
-                changed = replace(part, sizes=put(sizes, (which,), draw(st.integers(0, 6))))
-            elif draw(st.integers(0, 3)) == 0:
-                name = draw(st.sampled_from(["CONCAT", "ADD", "MEAN", "MAX", "MUL"]))
-                changed = replace(part, name=name, sizes=()) if len(branches) > 1 else part
-            else:
-                added = Pipe((branches[which], _random_layer(draw)))
-                changed = replace(part, branches=put(branches, (which,), added))
-        case Pipe(stages=stages):
-            at = draw(st.integers(0, len(stages)))
-            if stages and draw(st.booleans()):
-                at = min(at, len(stages) - 1)
-                lost = isinstance(stages[at], Label | Choice) or any(isinstance(p, Label) for _, p in parts(stages[at]))
-                changed = part if lost else replace(part, stages=(*stages[:at], *stages[at + 1 :]))
-            else:
-                changed = replace(part, stages=(*stages[:at], _random_layer(draw), *stages[at:]))
-        case Repeat():
-            changed = replace(part, count=draw(st.integers(0, 4)))
-    return without_idle_settings(put(spec, path, changed))
-
-
 def without_idle_settings(spec: Spec) -> Spec:
     """The spec without settings of choices that are gone, which the compiler would report."""
     choices = {part.label for _, part in parts((spec.body, spec.definitions)) if isinstance(part, Choice)}
     known = choices | {name for name, _ in spec.parameters}
     return replace(spec, settings=tuple(pair for pair in spec.settings if pair[0] in known))
-
-
-MUTABLE: dict[str, Any] = {
-    "kernel": st.integers(0, 8) | st.tuples(*[st.integers(1, 5)] * 2),
-    "width": st.integers(0, 9),
-    "stride": st.integers(0, 4) | st.tuples(*[st.integers(1, 3)] * 2),
-    "pad": st.integers(0, 4) | st.lists(st.integers(0, 4), min_size=2, max_size=6).map(tuple) | st.just("same"),
-    "crop": st.integers(0, 5) | st.lists(st.integers(0, 4), min_size=2, max_size=6).map(tuple),
-    "dilation": st.integers(0, 4),
-    "groups": st.integers(0, 6),
-    "output_padding": st.integers(0, 4),
-    "ceil": st.booleans(),
-    "count_include_pad": st.booleans(),
-    "from": st.integers(0, 8),
-    "to": st.integers(0, 8),
-    "pieces": st.integers(0, 4),
-    "size": st.integers(0, 5) | st.tuples(*[st.integers(1, 4)] * 2),
-    "scale": st.integers(0, 4) | st.tuples(*[st.integers(1, 3)] * 2),
-    "mode": st.sampled_from(["nearest", "linear", "bilinear", "trilinear"]),
-}
-TAKES = {
-    "CONV": ("kernel", "width", "stride", "pad", "dilation", "groups"),
-    "DWCONV": ("kernel", "width", "stride", "pad", "dilation"),
-    "SEPCONV": ("kernel", "width", "stride", "pad", "dilation"),
-    "UPCONV": ("kernel", "width", "stride", "pad", "output_padding", "dilation", "groups"),
-    "POOL": ("kernel", "stride", "pad", "dilation", "ceil"),
-    "AVGPOOL": ("kernel", "stride", "pad", "ceil", "count_include_pad"),
-    "ADAPTIVEAVGPOOL": ("size",),
-    "ADAPTIVEMAXPOOL": ("size",),
-    "FC": ("width",),
-    "GN": ("groups",),
-    "LRN": ("size",),
-    "MAXOUT": ("pieces",),
-    "UP": ("scale", "mode"),
-    "SHUFFLE": ("groups",),
-    "SLICE": ("from", "to"),
-    "PAD": ("pad", "mode"),
-    "CROP": ("crop",),
-    "FLATTEN": (),
-    "GAP": (),
-    "GMP": (),
-    "IN": (),
-    "BN": (),
-    "LN": (),
-}
-PAD_MODES = st.sampled_from(["constant", "reflect", "replicate"])
-
-
-def _mutated_layer(draw: Callable[..., Any], layer: Layer) -> Layer:
-    takes = TAKES.get({"MAXPOOL": "POOL", "NORM": "LRN"}.get(layer.name, layer.name), ())
-    if not takes or draw(st.integers(0, 9)) == 0:
-        return _random_layer(draw)
-    argument = draw(st.sampled_from(takes))
-    value = draw(PAD_MODES if (layer.name, argument) == ("PAD", "mode") else MUTABLE[argument])
-    if argument in ("kernel", "width", "stride"):
-        return replace(layer, **{argument: value})
-    given = dict(layer.arguments)
-    given[argument] = value
-    order = {name: place for place, name in enumerate(("scale", "pad", "from", "to"))}
-    return replace(layer, arguments=tuple(sorted(given.items(), key=lambda item: order.get(item[0], 9))))
-
-
-def _random_layer(draw: Callable[..., Any]) -> Layer:
-    """A layer that knows nothing of where it will stand."""
-    layer = Layer(draw(st.sampled_from(list(TAKES))), style=1 | draw(st.integers(0, 63)))
-    required = {"FC": "width", "CONV": "width", "UPCONV": "width", "SEPCONV": "width", "PAD": "pad", "CROP": "crop",
-                "SLICE": "from", "ADAPTIVEAVGPOOL": "size", "ADAPTIVEMAXPOOL": "size", "GN": "groups"}  # fmt: skip
-    argument = required.get(layer.name)
-    if argument == "width":
-        return replace(layer, width=draw(st.integers(1, 6)))
-    return replace(layer, arguments=((argument, draw(MUTABLE[argument])),)) if argument else layer

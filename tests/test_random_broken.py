@@ -1,6 +1,6 @@
 """Random networks with random changes: what PyTorch cannot run is reported, and nothing that it runs is.
 
-`reference.Rule` marks the rules that are the language's own, where PyTorch has none or reads something else; there the
+`Rule` marks the rules that are the language's own, where PyTorch has none or reads something else; there the
 code must be the rule's:
 
 - CNN012: sizes, strides, groups and the like are whole numbers from 1, and probabilities stay in their range;
@@ -21,9 +21,10 @@ import pytest
 import torch
 from compiling import compiled, said
 from hypothesis import event, given
-from networks_strategy import mutants
+from mutants_strategy import mutants
 from notation import Spec
-from reference import REFUSALS, Rule, Run
+from reference import REFUSALS, Run
+from reference_layers import Rule
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 

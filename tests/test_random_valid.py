@@ -19,7 +19,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from networks_strategy import specs
 from notation import Layer, Spec, parts
-from reference import REFUSALS, Rule, Run
+from reference import REFUSALS, Run
+from reference_layers import Rule
 from torch.utils.flop_counter import FlopCounterMode
 
 import cnndsl

@@ -36,7 +36,9 @@ def number_value(text: str) -> int | float:
         raise NumberTooLargeError(f"at most {_MOST_CHARACTERS} characters, and an exponent of at most 300")
     if not unit:
         return float(numeral)
-    from fractions import Fraction
-
-    exact = Fraction(numeral) * _UNITS[unit]
-    return int(exact) if exact.denominator == 1 else float(exact)
+    mantissa, _, power = numeral.lower().partition("e")
+    whole, _, decimals = mantissa.partition(".")
+    shift = int(power or 0) - len(decimals)
+    value = int(whole + decimals) * _UNITS[unit] * int(10 ** max(shift, 0))
+    divisor = int(10 ** max(-shift, 0))
+    return value // divisor if value % divisor == 0 else value / divisor

@@ -1,0 +1,318 @@
+"""The command: exit codes, forms of input and output, nothing half-written, and never a traceback."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cnndsl.cli import main
+
+SPEC = """# A small network.
+input 3x16x16
+param N = 2 in 1..3
+net Small = (CONV3-8 - RELU)*N - down: POOL? - GAP - FC-classes
+"""
+GIVEN = ("--classes", "10")
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "net.cnn"
+    path.write_text(SPEC)
+    return path
+
+
+def run(*arguments: object) -> int:
+    """The exit code, argparse's own exits too."""
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as ended:
+        return int(ended.code or 0)
+
+
+def feed(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+
+
+# -- lint ------------------------------------------------------------------------------------------------------------
+
+
+def test_lint_clean(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("lint", spec, *GIVEN) == 0
+    assert capsys.readouterr() == ("no findings\n", "")
+
+
+def test_lint_findings(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("lint", spec) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{spec}:4:57: error CNN013 classes has no value\n")
+    assert out.endswith("1 error\n")
+    assert err == ""
+
+
+def test_lint_forms(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("lint", spec, "--format", "concise") == 1
+    assert capsys.readouterr().out == f"{spec}:4:57: error CNN013 classes has no value\n"
+    assert run("lint", spec, "--format", "json") == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["code"], found["line"], found["column"]) == ("CNN013", 4, 57)
+    assert run("lint", spec, "--format", "json", *GIVEN) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_lint_several(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.with_name("other.cnn").write_text("input 3x8x8\nRELUU\n")
+    assert run("lint", spec, "other.cnn", *GIVEN) == 1
+    assert "RELUU" in capsys.readouterr().out
+    assert run("lint", "none.cnn", "other.cnn") == 2
+    out, err = capsys.readouterr()
+    assert "RELUU" in out
+    assert err == "cnndsl: none.cnn does not exist\n"
+
+
+def test_standard_input(spec: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    feed(monkeypatch, SPEC.encode())
+    assert run("lint", "-", *GIVEN) == 0
+    feed(monkeypatch, b"input 3x8x8\nRELUU")
+    assert run("lint", "-") == 1
+    assert "<stdin>:2:1" in capsys.readouterr().out
+    feed(monkeypatch, b"\xff")
+    assert run("lint", "-") == 1
+    assert "CNN004" in capsys.readouterr().out
+
+
+def test_the_notation_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "[(CONV-RELU)*N-POOL]*M-(FC-RELU)*K,SOFTMAX"
+    assert run("lint", line, "--set", "N=2", "--set", "M=2", "--set", "K=1", "--input", "3x32x32", *GIVEN) == 0
+    assert run("lint", line, "--input", "3x32x32") == 1
+    out = capsys.readouterr().out
+    assert all(f"{name} has no value" in out for name in ("N", "M", "K"))
+
+
+def test_zoo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("lint", "zoo:lenet5") == 0
+    capsys.readouterr()
+    assert run("lint", "zoo:lenet") == 2
+    err = capsys.readouterr().err
+    assert "the zoo has no 'lenet'" in err
+    assert "closest: lenet5" in err
+    assert run("lint", "zoo:../pyproject") == 2
+
+
+# -- settings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--set", "N=9"], 1, "CNN014"),
+        (["--set", "M=2"], 1, "CNN015"),
+        (["--set", "N"], 2, "is not a setting"),
+        (["--set", "=2"], 2, "is not a setting"),
+        (["--set", "N="], 2, "is not a setting"),
+        (["--set", "N=nan"], 1, "CNN014"),
+        (["--set", "down=3"], 1, "CNN014"),
+        (["--set", "down=on,off"], 1, "CNN015"),
+        (["--set", "down=off"], 0, ""),
+        (["--input", "3x16"], 0, ""),
+        (["--input", "3x?x?"], 0, ""),
+        (["--input", "3×16×16"], 0, ""),
+        (["--input", "banana"], 2, "is not a shape"),
+        (["--input", "3x16x16x16x16"], 2, "is not a shape"),
+        (["--input", "?x3x3"], 1, "CNN012"),
+        (["--input", "0x3x3"], 1, "CNN012"),
+        (["--input", ""], 2, "is not a shape"),
+        (["--classes", "0"], 2, "--classes must be at least 1"),
+        (["--classes", "ten"], 2, "invalid int value"),
+        (["--classes", "99999999999"], 1, "CNN028"),
+        (["--max-layers", "2"], 1, "CNN006"),
+        (["--max-layers", "0"], 2, "at least 1"),
+        (["--max-bytes", "10"], 1, "CNN003"),
+        (["--max-steps", "3"], 1, "CNN008"),
+        (["--nonsense"], 2, "unrecognized arguments"),
+    ],
+)
+def test_settings(
+    arguments: list[str], code: int, message: str, spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [] if "--classes" in arguments else GIVEN
+    assert run("lint", spec, *given, *arguments) == code
+    out, err = capsys.readouterr()
+    assert message in out + err
+    assert (err == "") is (code != 2)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["compile"], ["lint"], ["compile", "x.cnn"], ["stats", "a", "b"]]
+)
+def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 2
+    assert "--help" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["compile", "--help"], ["weights", "init", "--help"]])
+def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 0
+    assert "cnndsl" in capsys.readouterr().out
+
+
+# -- what is printed -------------------------------------------------------------------------------------------------
+
+
+def test_stats(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("stats", spec, *GIVEN) == 0
+    table = capsys.readouterr().out
+    assert "receptive field" in table
+    assert run("stats", spec, "--json", *GIVEN) == 0
+    data = json.loads(capsys.readouterr().out)
+    wanted = "name hash input output params macs flops activations peak_memory_bytes receptive_field layers"
+    assert set(wanted.split()) <= set(data)
+    layer = "name op output params macs activations receptive_field line"
+    assert all(set(layer.split()) <= set(row) for row in data["layers"])
+    assert (data["name"], data["input"], data["output"]) == ("Small", [3, 16, 16], [10])
+
+
+@pytest.mark.parametrize("command", ["stats", "expand", "compile --to ir"])
+def test_commands_that_need_a_network_say_what_is_wrong(
+    command: str, spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *rest = command.split()
+    assert run(name, spec, *rest) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "CNN013" in err
+
+
+def test_stats_json_findings_are_json(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("stats", spec, "--json") == 1
+    assert [found["code"] for found in json.loads(capsys.readouterr().out)] == ["CNN013"]
+
+
+def test_expand_is_a_spec(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("expand", spec, *GIVEN) == 0
+    text = capsys.readouterr().out
+    spec.write_text(text)
+    assert run("lint", spec) == 0
+
+
+def test_fmt(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    formatted = spec.read_text()
+    spec.write_text(formatted.replace(" - ", "-"))
+    assert run("fmt", spec, "--check") == 1
+    assert run("fmt", spec, "--diff") == 1
+    assert "-net Small" in capsys.readouterr().out
+    assert run("fmt", spec) == 0
+    assert run("fmt", spec, "--check") == 0
+    assert run("fmt", spec, "--diff") == 0
+    spec.write_text("input 3x8x8\nCONV - - RELU")
+    assert run("fmt", spec) == 1
+    assert spec.read_text() == "input 3x8x8\nCONV - - RELU"
+    assert run("fmt", "none.cnn") == 2
+
+
+def test_fmt_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    feed(monkeypatch, b"CONV-RELU")
+    assert run("fmt", "-") == 0
+    assert capsys.readouterr().out == "CONV - RELU\n"
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("doctor") in (0, 1)
+    assert "torch" in capsys.readouterr().out
+    assert run("doctor", "--json") in (0, 1)
+    assert json.loads(capsys.readouterr().out)
+
+
+# -- what is written -------------------------------------------------------------------------------------------------
+
+
+def test_compile_to_onnx(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("compile", spec, "--to", "onnx", *GIVEN) == 0
+    assert capsys.readouterr().out == "net.onnx\n"
+    onnx.checker.check_model(onnx.load("net.onnx"), full_check=True)
+    assert run("compile", spec, "--to", "onnx", "-o", "other.onnx", "--opset", "21", "--seed", "3", *GIVEN) == 0
+    assert onnx.load("other.onnx").opset_import[0].version == 21
+    assert run("compile", spec, "--to", "onnx", "-o", "bare.onnx", "--no-weights", *GIVEN) == 0
+    assert run("compile", spec, "--to", "onnx", "-o", "x.onnx", "--opset", "3", *GIVEN) == 2
+    assert not Path("x.onnx").exists()
+
+
+def test_compile_with_weights(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("weights", "init", spec, "--seed", "5", "-o", "w.safetensors", *GIVEN) == 0
+    assert run("compile", spec, "--to", "onnx", "--weights", "w.safetensors", "-o", "a.onnx", *GIVEN) == 0
+    assert run("compile", spec, "--to", "onnx", "--seed", "5", "-o", "b.onnx", *GIVEN) == 0
+    assert Path("a.onnx").read_bytes() == Path("b.onnx").read_bytes()
+    assert run("compile", spec, "--to", "onnx", "--weights", "w.safetensors", "-o", "c.onnx", "--classes", "11") == 1
+    assert "CNN030" in capsys.readouterr().err
+    assert not Path("c.onnx").exists()
+    for bad in ("none.safetensors", spec, "."):
+        assert run("compile", spec, "--to", "onnx", "--weights", bad, "-o", "c.onnx", *GIVEN) in (1, 2)
+    assert run("compile", spec, "--to", "onnx", "--weights", "w", "--seed", "5") == 2
+
+
+def test_compile_to_torch_and_ir(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("compile", spec, "--to", "torch", *GIVEN) == 0
+    source = capsys.readouterr().out
+    compile(source, "net.py", "exec")
+    assert run("compile", spec, "--to", "torch", "-o", "net.py", *GIVEN) == 0
+    assert capsys.readouterr().out == "net.py\n"
+    assert Path("net.py").read_text() == source
+    assert run("compile", spec, "--to", "ir", *GIVEN) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "Small"
+
+
+@pytest.mark.parametrize("to", ["onnx", "torch", "ir"])
+@pytest.mark.parametrize("target", ["folder", "none/out", "", "net.cnn/out", "n\0ul", "x" * 300])
+def test_where_nothing_can_be_written(
+    to: str, target: str, spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    if target == "":
+        pytest.skip("an empty name is no name") if to == "onnx" else None
+    code = run("compile", spec, "--to", to, "-o", target, *GIVEN)
+    assert code == (2 if target else 0)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "net.cnn"]
+    assert spec.read_text() == SPEC
+
+
+def test_as_a_process(spec: Path) -> None:
+    def process(*arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cnndsl", *arguments], capture_output=True, text=True, check=False, input=input
+        )
+
+    done = process("lint", "-", *GIVEN, input=SPEC)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "no findings\n", "")
+    assert process("lint", "RELUU", "--input", "3x8x8").returncode == 1
+    assert process("lint", "none.cnn").returncode == 2
+    closed = f"{sys.executable} -m cnndsl expand 'RELU*5000' --input 3x8x8 | head -1"
+    assert subprocess.run(closed, shell=True, capture_output=True, text=True, check=True).stderr == ""
+
+
+# -- whatever is typed -----------------------------------------------------------------------------------------------
+
+WORDS = st.sampled_from(
+    ["lint", "stats", "expand", "fmt", "--check", "--diff", "--json", "--set", "N=2", "N=a,b", "x=on,off", "--input",
+     "3x8x8", "3x?x?", "8", "--classes", "3", "-1", "--max-layers", "5", "--format", "concise", "json", "CONV-w - RELU",
+     "(CONV-RELU)*N-FC", "down: POOL?", "zoo:lenet5", "zoo:", "zoo:x", "none.cnn", "/", ".", "..", "", " ", "--", "\0",
+     "RES[ CONV3-3 ]", "def F = F\nF", "\ud800", "param N = 1\nCONV*N", "--set=w=3", "--input=3x9x9", "CONV3-{N^N}"]
+)  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.sampled_from(["lint", "stats", "expand", "compile"]), st.lists(WORDS | st.text(max_size=12), max_size=6))
+def test_any_words(capsys: pytest.CaptureFixture[str], command: str, words: list[str]) -> None:
+    to: list[Any] = ["--to", "ir"] if command == "compile" else []
+    assert run(command, *to, *(word for word in words if word not in ("-", "-o", "--output"))) in (0, 1, 2)
+    out, err = capsys.readouterr()
+    assert "Traceback" not in out + err

@@ -1,0 +1,101 @@
+"""The wheel: it holds what the package needs, and works installed, from another folder, without the repository."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built here, with the build backend of this environment where it has one."""
+    folder = tmp_path_factory.mktemp("wheel")
+    isolated = (
+        subprocess.run([sys.executable, "-c", "import hatchling"], capture_output=True, check=False).returncode != 0
+    )
+    flags = [] if isolated else ["--no-isolation"]
+    command = [sys.executable, "-m", "build", "--wheel", *flags, "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode and isolated and "hatchling" in done.stdout + done.stderr:
+        pytest.skip("hatchling is not installed and cannot be fetched")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command of a fresh environment with the wheel, and with this environment's dependencies behind it."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = folder / "lib" / version / "site-packages"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    (packages / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    return python
+
+
+def run(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))}
+    return subprocess.run(
+        [str(python), *arguments], cwd=folder, capture_output=True, text=True, check=False, env=environment
+    )
+
+
+def test_the_wheel_holds_what_the_package_needs(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"cnndsl/_table.bin", "cnndsl/_grammar/cnn.lark", "cnndsl/_specs/lenet5.cnn", "cnndsl/py.typed"} <= names
+    data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "cnndsl" / "data").rglob("*") if path.is_file()}
+    assert {name for name in data if "__pycache__" not in name} <= names
+    specs = {path.relative_to(ROOT / "specs").as_posix() for path in (ROOT / "specs").rglob("*.cnn")}
+    assert {f"cnndsl/_specs/{name}" for name in specs} <= names
+    assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert any(name.endswith("entry_points.txt") for name in names)
+
+
+def test_the_installed_package_is_the_wheels(installed: Path, tmp_path: Path) -> None:
+    done = run(installed, tmp_path, "-c", "import cnndsl; print(cnndsl.__file__)")
+    assert str(installed.parent.parent) in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (["lint", "zoo:lenet5"], "no findings\n"),
+        (["lint", 'use "zoo:blocks/se"\nSE(1)', "--input", "3x8x8"], "no findings\n"),
+        (["stats", "CONV3-8 - FC-10", "--input", "3x8x8"], None),
+        (["compile", "zoo:lenet5", "--to", "onnx", "-o", "lenet.onnx"], "lenet.onnx\n"),
+        (["compile", "zoo:lenet5", "--to", "torch", "-o", "lenet.py"], "lenet.py\n"),
+    ],
+)
+def test_commands(arguments: list[str], printed: str | None, installed: Path, tmp_path: Path) -> None:
+    done = run(installed, tmp_path, "-m", "cnndsl", *arguments)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert printed is None or done.stdout == printed
+
+
+def test_the_table_is_read_and_not_built(installed: Path, tmp_path: Path) -> None:
+    code = """
+from cnndsl.parser import table
+table.build_table = None
+from cnndsl.cli import main
+raise SystemExit(main(["lint", "CONV", "--input", "3x8x8"]))
+"""
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home)}
+    done = subprocess.run(
+        [str(installed), "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+    )
+    assert (done.returncode, done.stdout) == (0, "no findings\n"), done.stderr
