@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .diagnostics import Diagnostic, Severity, SpecError
 from .ir import Graph
+from .limits import DEFAULT_LIMITS
 from .record import Record
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class OnnxOptions(Record):
     no_weights: bool = False
     opset: int = 18
     verify: bool = False
+    max_params: int = DEFAULT_LIMITS.max_params
 
 
 class Written(Record):
@@ -78,13 +81,26 @@ def compile_onnx(graph: Graph, target: Path, options: OnnxOptions) -> Written:
         return Written(publish(written, target.parent), (str(result),), warnings)
 
 
+def drawn(graph: Graph, seed: int, most: int) -> Mapping[str, Array]:
+    """The first weights of a network; raises SpecError where it has more than `most` parameters."""
+    shapes = (weight.shape for node in graph.nodes[1:] for weight in node.op.weights(graph.inputs(node)))
+    count = sum(map(prod, shapes))
+    if count > most:
+        message = f"the network has {count:,} parameters, {4 * count:,} bytes"
+        advice = "if it is meant, raise the limit with --max-params, or leave them out with --no-weights"
+        raise SpecError((Diagnostic("CNN029", Severity.ERROR, message, None, f"at most {most:,}", help=advice),))
+    from .weights import init
+
+    return init(graph, seed)
+
+
 def _arrays(graph: Graph, options: OnnxOptions) -> tuple[Mapping[str, Array] | None, tuple[Diagnostic, ...]]:
-    from .weights import init, read
+    from .weights import read
 
     if options.no_weights:
         return None, ()
     if options.weights is None:
-        return init(graph, options.seed), ()
+        return drawn(graph, options.seed, options.max_params), ()
     stored: Any = read(options.weights, graph)
     if stored.arrays is None:
         raise SpecError(stored.diagnostics)

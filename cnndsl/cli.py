@@ -6,6 +6,7 @@ import argparse
 import gc
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -30,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
     if argv is None:
         gc.disable()  # a short run makes no garbage in circles worth a tenth of its time
+        if isinstance(sys.stdout, TextIOWrapper):  # a terminal or a file of few characters gets the others escaped
+            sys.stdout.reconfigure(errors="backslashreplace")
     arguments = _parser().parse_args(argv)
     try:
         code = _COMMANDS[arguments.command](arguments)
@@ -111,6 +114,7 @@ _LIMITS: Final = {
     "max_layers": "most layers",
     "max_recursion": "deepest use of definitions in each other",
     "max_steps": "longest expansion",
+    "max_params": "most parameters to draw",
 }
 
 
@@ -253,7 +257,12 @@ def _compile(arguments: argparse.Namespace) -> int:
         return _deliver(backends.ir_text(graph), arguments.output or "-")
     target = arguments.output or _default_output(arguments.spec, graph.name, ".onnx")
     options = backends.OnnxOptions(
-        arguments.weights, arguments.seed or 0, arguments.no_weights, arguments.opset, arguments.verify
+        arguments.weights,
+        arguments.seed or 0,
+        arguments.no_weights,
+        arguments.opset,
+        arguments.verify,
+        _limits(arguments).max_params,
     )
     try:
         written = backends.compile_onnx(graph, Path("/dev/stdout" if target == "-" else target), options)
@@ -313,10 +322,11 @@ def _fmt(arguments: argparse.Namespace) -> int:
 
 
 def _weights(arguments: argparse.Namespace) -> int:
-    graph = _graph(arguments)
-    from .weights import init, save
+    from .backends import drawn
+    from .weights import save
 
-    save(arguments.output, graph, init(graph, arguments.seed))
+    graph = _graph(arguments)
+    save(arguments.output, graph, drawn(graph, arguments.seed, _limits(arguments).max_params))
     print(arguments.output)
     return CLEAN
 

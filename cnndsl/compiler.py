@@ -135,7 +135,7 @@ def _decode(content: bytes, name: str, limits: Limits) -> str:
 def _bounded(written: str, name: str, limits: Limits) -> str:
     if len(written) > limits.max_bytes:
         raise _too_large(name, limits)
-    return written.encode("utf-8", "replace").decode()
+    return written
 
 
 def _too_large(name: str, limits: Limits) -> SpecError:

@@ -45,6 +45,7 @@ CODES = {
     "CNN026": "no-input",
     "CNN027": "misplaced-statement",
     "CNN028": "too-large-a-number",
+    "CNN029": "too-many-parameters",
     "CNN030": "weights-do-not-fit",
     "CNN031": "weights-of-another-version",
     # 1xx: shapes

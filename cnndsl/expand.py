@@ -14,6 +14,7 @@ from .ir import Graph
 from .ops.base import Op
 from .shape import Shape
 
+
 def expand(graph: Graph, trace: Trace) -> str:
     """The text of a graph; `trace` is the structure that elaboration kept of it."""
     writer = _Writer(graph, trace)
@@ -106,7 +107,9 @@ def _extents(sizes: object) -> str:
 def _value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, tuple) and value and isinstance(value[0], tuple):  # pads: the last axis first, as torch's F.pad
+    if (
+        isinstance(value, tuple) and value and isinstance(value[0], tuple)
+    ):  # pads: the last axis first, as torch's F.pad
         return _value(tuple(size for pair in reversed(value) for size in pair))
     if isinstance(value, tuple):
         return f"({', '.join(map(_value, value))})" if len(value) != 1 else _value(value[0])

@@ -23,5 +23,8 @@ class Limits(Record):
     max_steps: int = 200_000
     """Syntax nodes visited by the expansion, layers or not. CNN008; `--max-steps`."""
 
+    max_params: int = 2_000_000_000
+    """Parameters of a network whose weights are drawn, four bytes each. CNN029; `--max-params`."""
+
 
 DEFAULT_LIMITS = Limits()

@@ -177,6 +177,10 @@ class Spec:
     def __repr__(self) -> str:
         return f"\n{written(self)}with {dict(self.settings)}"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What hypothesis shows: the text."""
+        printer.text(repr(self))
+
 
 POSITIONAL = {
     "GN": ("groups",), "LRN": ("size",), "NORM": ("size",), "LRELU": ("negative_slope",), "ELU": ("alpha",),

@@ -122,7 +122,10 @@ class Run:
             case Join():
                 return self.join(stage, value, frame)
             case Aux(head=head):
-                self.sides.append(self.stage(head, value, frame.copy()).x)
+                side = self.stage(head, value, frame.copy())
+                if side is value:
+                    raise Rule("CNN012")
+                self.sides.append(side.x)
                 return value
             case Pipe(stages=stages):
                 for inner in stages:
@@ -174,7 +177,7 @@ class Run:
         bound = frame.names.get(use.name)
         if bound is not None:
             stage, place = bound
-            return self.stage(stage, value, place)
+            return self.stage(stage, value, place.nested())
         definition: Definition = self.definitions[use.name]
         names = {**self.frame(value.channels).names, "cin": value.channels}
         inside = Frame(names)

@@ -54,7 +54,7 @@ def axes(value: Value, size: Any, least: int = 1) -> tuple[int, ...]:
     if any(n < least for n in size):
         raise Rule("CNN012")
     if len(size) != value.rank:
-        raise Rule("CNN108")
+        raise Rule("CNN108", "CNN012")
     return tuple(size)
 
 
@@ -75,7 +75,7 @@ def margins(value: Value, size: Any) -> tuple[int, ...]:
     if len(size) == 2 * value.rank:
         return tuple(size)
     if len(size) != value.rank:
-        raise Rule("CNN108")
+        raise Rule("CNN108", "CNN012")
     return tuple(n for n in reversed(size) for _ in range(2))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -295,6 +296,11 @@ def test_as_a_process(spec: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "no findings\n", "")
     assert process("lint", "RELUU", "--input", "3x8x8").returncode == 1
     assert process("lint", "none.cnn").returncode == 2
+    odd = [sys.executable, "-m", "cnndsl", "lint", b"RELU\xff", "--input", "3x8x8"]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(odd, capture_output=True, text=True, check=False, env=ascii_only)
+    assert (shown.returncode, shown.stderr) == (1, "")
+    assert "CNN004" in shown.stdout
     closed = f"{sys.executable} -m cnndsl expand 'RELU*5000' --input 3x8x8 | head -1"
     assert subprocess.run(closed, shell=True, capture_output=True, text=True, check=True).stderr == ""
 
@@ -305,7 +311,7 @@ WORDS = st.sampled_from(
     ["lint", "stats", "expand", "fmt", "--check", "--diff", "--json", "--set", "N=2", "N=a,b", "x=on,off", "--input",
      "3x8x8", "3x?x?", "8", "--classes", "3", "-1", "--max-layers", "5", "--format", "concise", "json", "CONV-w - RELU",
      "(CONV-RELU)*N-FC", "down: POOL?", "zoo:lenet5", "zoo:", "zoo:x", "none.cnn", "/", ".", "..", "", " ", "--", "\0",
-     "RES[ CONV3-3 ]", "def F = F\nF", "\ud800", "param N = 1\nCONV*N", "--set=w=3", "--input=3x9x9", "CONV3-{N^N}"]
+     "RES[ CONV3-3 ]", "def F = F\nF", "param N = 1\nCONV*N", "--set=w=3", "--input=3x9x9", "CONV3-{N^N}"]
 )  # fmt: skip
 
 

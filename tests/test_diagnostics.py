@@ -11,6 +11,7 @@ import pytest
 
 import cnndsl
 from cnndsl import report
+from cnndsl.backends import drawn
 from cnndsl.diagnostics import CODES, Diagnostic
 from cnndsl.weights import init, read, save
 
@@ -26,6 +27,7 @@ class Row(NamedTuple):
     help: str | None = None
 
 
+HALF = "def Half = POOL2 - UP(2)\n"
 MAP = "input 3x32x32\n"
 ROWS = (
     Row("CNN001", MAP + "CONV ¦– RELU", "is not a joiner", help="write `-`"),
@@ -108,12 +110,12 @@ ROWS = (
     Row("CNN109", MAP + "MAXOUT(¦2)", "MAXOUT cannot take 3 channels", "a multiple of 2", "3"),
     Row("CNN110", MAP + "CONV3-8 => ¦8x16x16", "not the one asserted", "8x16x16", "8x32x32", "write => 8x32x32"),
     Row("CNN111", MAP + "¦SLICE(2, 4)", "channels 2 to 4 are not among 3"),
-    Row("CNN112", "input 3x?\ndef Half = POOL2 - UP(2)\nRES[ Half ] - ¦RES[ Half - PAD((0, 1)) ]", "no L is valid", "L odd", "L even"),
+    Row("CNN112", f"input 3x?\n{HALF}RES[ Half ] - ¦RES[ Half - PAD((0, 1)) ]", "no L is valid", "L odd", "L even"),
     Row("CNN113", MAP + "POOL2(¦pad=2)", "pads more than half its window", "at most 1", "2"),
     Row("CNN130", "input 1x7x7\n¦CONV3-8/3(pad=0)", "the windows do not fit", help="pad"),
     Row("CNN201", MAP + "CONV3-8\nassert ¦params <= 100", "does not hold", "params <= 100", "params = 224"),
 )  # fmt: skip
-ELSEWHERE = {"CNN003", "CNN015", "CNN030", "CNN031"}
+ELSEWHERE = {"CNN003", "CNN015", "CNN029", "CNN030", "CNN031"}
 """Codes that the text of a spec alone cannot give; each has a test of its own below."""
 
 
@@ -156,6 +158,15 @@ def test_a_choice_that_is_set_too_often() -> None:
     (found,) = lint("(down: POOL?)*2", input="3x8x8", down=(True, False, True))
     assert found.code == "CNN015"
     assert "set 3 times and asked 2 times" in found.message
+
+
+def test_too_many_parameters_to_draw() -> None:
+    graph = cnndsl.load("FC-100000", input="100000").graph
+    with pytest.raises(cnndsl.SpecError) as raised:
+        drawn(graph, 0, 2_000_000_000)
+    (found,) = raised.value.diagnostics
+    assert found.code == "CNN029"
+    assert "--max-params" in (found.help or "")
 
 
 def test_weights_of_another_network(tmp_path: Path) -> None:

@@ -45,8 +45,9 @@ WRONG = """input 3x32x32
 default CONV(bias=0)
 def Block(w) = RES[ CONV3-w - BN ] - RELUU
 param N = 7 in 1..5
+def Unread = CONV - - RELU
 net Wrong = CONV3-64(group=2) - Block(64) - CONV3-w
-  - CONCAT[ ID | POOL ] - CONV3-64*0.5
+  - CONCAT[ ID | POOL ] - CONV3-64(groups=-1) => 64x32x32
 assert params <= 1M
 """
 

@@ -191,10 +191,12 @@ def test_large_graphs(name: str, command: str, tmp_path: Path) -> None:
     check(run(words[0], str(spec), *words[1:]))
 
 
-def test_weights_beyond_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["compile --to onnx", "weights init"])
+def test_weights_beyond_memory(command: str, tmp_path: Path) -> None:
     spec = tmp_path / "spec.cnn"
     spec.write_text(LARGE["wide"])
-    ended = run("compile", str(spec), "--to", "onnx", "-o", str(tmp_path / "net.onnx"))
+    check(run(*command.split(), str(spec), "-o", str(tmp_path / "net")), "CNN029")
+    ended = run(*command.split(), str(spec), "-o", str(tmp_path / "net"), "--max-params", "10" * 10)
     assert ended.code == 2
     assert "Traceback" not in ended.printed
     assert list(tmp_path.iterdir()) == [spec]

@@ -3,7 +3,8 @@
 `Rule` marks the rules that are the language's own, where PyTorch has none or reads something else; there the
 code must be the rule's:
 
-- CNN012: sizes, strides, groups and the like are whole numbers from 1, and probabilities stay in their range;
+- CNN012: sizes, strides, groups and the like are whole numbers from 1, probabilities stay in their range, and the head of
+  AUX has a layer;
 - CNN104, CNN105, CNN111: no value is without elements;
 - CNN107: IN of a vector, which PyTorch would read as one sample;
 - CNN108: layers with windows take maps, and a window has one entry for each axis;

@@ -16,7 +16,7 @@ from ..ops.combine import Input as InputOp
 from ..record import Record
 from ..shape import Shape
 from ..source import Source, Span
-from ..syntax import Dimensions, File
+from ..syntax import Dimensions, File, Layer
 from .build import MAX_DEPTH, NOWHERE, Aborted, Branches, Build, Frame, Jump, Side, Trace
 from .names import Labels, Namer, before_last, labels_in, last_layers
 from .resolve import builtin, closest, missing
@@ -133,13 +133,18 @@ def _no_single_net(build: Build, unit: Unit) -> None:
 
 
 def _closing(body: object) -> frozenset[int]:
-    """The layers, by identity, that end the network: the last, and the one before a last SOFTMAX."""
+    """The layers, by identity, that end the network: the last, and an FC before a last SOFTMAX."""
     last = last_layers(body)  # type: ignore[arg-type]
     found = {id(layer) for layer in last}
-    if any((known := builtin(layer.name)) and known.name == "SOFTMAX" for layer in last):
+    if any(_names(layer, "SOFTMAX") for layer in last):
         before = before_last(body)  # type: ignore[arg-type]
-        found |= {id(layer) for layer in last_layers(before)} if before is not None else set()
+        found |= {id(layer) for layer in last_layers(before) if _names(layer, "FC")} if before is not None else set()
     return frozenset(found)
+
+
+def _names(layer: Layer, name: str) -> bool:
+    known = builtin(layer.name)
+    return known is not None and known.name == name
 
 
 def _input(build: Build, loader: Loader, unit: Unit, request: Request) -> int:

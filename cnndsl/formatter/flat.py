@@ -193,7 +193,8 @@ def head(node: syntax.Layer) -> str:
     if node.width is not None:
         text += f"{', ' if first else '-'}{operand(node.width, bare_name=False)}"
     if node.stride is not None:
-        text += f"{', ' if first else ''}/{_extents(node.stride) if isinstance(node.stride, syntax.Extents) else operand(node.stride)}"
+        stride = _extents(node.stride) if isinstance(node.stride, syntax.Extents) else operand(node.stride)
+        text += f"{', ' if first else ''}/{stride}"
     if node.arguments is not None:
         text += f"({_arguments(node.arguments)})"
     return text

@@ -138,6 +138,16 @@ def unfixed(name: str, x: Shape) -> Problem | None:
     return not_fixed(name, x.channels)
 
 
+def undivided(name: str, x: Shape, groups: int) -> Problem | None:
+    """A problem where the channels do not come in this many equal groups; the output has the input's shape all the same."""
+    problem = unfixed(name, x)
+    if problem is None and channels_of(x) % groups:
+        message = f"{groups} groups do not divide {x.channels} channels"
+        wanted = f"a multiple of {groups}"
+        problem = Problem("CNN103", message, wanted, str(x.channels), argument="groups", shape=x)
+    return problem
+
+
 def not_fixed(name: str, channels: Channels) -> Problem:
     """The problem that a layer needs a fixed number of inputs and has one that depends on the size of the input."""
     return Problem(

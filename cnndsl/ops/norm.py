@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ..shape import Shape
 from ..symbolic import product
-from .base import Op, Problem, Weight, channels_of, needs_map, unfixed
+from .base import Op, Problem, Weight, channels_of, needs_map, undivided, unfixed
 from .conditions import AtLeast, Condition
 from .parameters import Flag, Parameters, Positive, PositiveReal, Probability, Real
 
@@ -85,18 +85,7 @@ class GroupNorm(Op):
     affine: bool
 
     def refuse(self, inputs: tuple[Shape, ...]) -> Problem | None:
-        (x,) = inputs
-        problem = unfixed("GN", x)
-        if problem is None and channels_of(x) % self.groups:
-            problem = Problem(
-                "CNN103",
-                f"{self.groups} groups do not divide {x.channels} channels",
-                f"a multiple of {self.groups}",
-                str(x.channels),
-                argument="groups",
-                shape=x,
-            )
-        return problem
+        return undivided("GN", inputs[0], self.groups)
 
     def conditions(self, inputs: tuple[Shape, ...]) -> tuple[Condition, ...]:
         (x,) = inputs

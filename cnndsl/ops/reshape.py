@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from ..shape import Shape
-from .base import Op, Problem, Weight, channels_of, needs_map, unfixed
+from .base import Op, Problem, Weight, channels_of, needs_map, undivided, unfixed
 from .conditions import AtLeast, Condition
 from .conv import wrong_axes
 from .parameters import Margins, NonNegative, PadMode, Parameters, Positive, Real, UpMode
@@ -39,18 +39,7 @@ class Shuffle(Op):
     groups: int
 
     def refuse(self, inputs: tuple[Shape, ...]) -> Problem | None:
-        (x,) = inputs
-        problem = unfixed("SHUFFLE", x)
-        if problem is None and channels_of(x) % self.groups:
-            problem = Problem(
-                "CNN103",
-                f"{self.groups} groups do not divide {x.channels} channels",
-                f"a multiple of {self.groups}",
-                str(x.channels),
-                argument="groups",
-                shape=x,
-            )
-        return problem
+        return undivided("SHUFFLE", inputs[0], self.groups)
 
 
 class Slice(Op):

@@ -6,7 +6,7 @@ import re
 
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:[eE]([-+]?[0-9]+))?)([KMGT]?i?B?)\Z")
 _MOST_CHARACTERS = 30
-_UNITS = {
+_UNITS: dict[str, int] = {
     "": 1,
     "B": 1,
     **{f"{prefix}{unit}": 1000**power for power, prefix in enumerate("KMGT", 1) for unit in ("", "B")},
