@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from . import report
 from .compiler import Compiled, Text, Unreadable, compile_text, dimensions, read_spec, setting
 from .diagnostics import Diagnostic, SpecError
+from .ir import Graph
 from .limits import DEFAULT_LIMITS, Limits
 from .version import VERSION
 
@@ -201,7 +202,7 @@ def _compile_spec(arguments: argparse.Namespace, spec: str) -> Compiled:
     return compile_text(text, settings, shape, limits)
 
 
-def _graph(arguments: argparse.Namespace) -> Any:
+def _graph(arguments: argparse.Namespace) -> Graph:
     """The spec's graph; SpecError with what stands in its way."""
     compiled = _compile_spec(arguments, arguments.spec)
     if compiled.graph is None:
@@ -270,9 +271,18 @@ def _compile(arguments: argparse.Namespace) -> int:
         raise Failure(str(failure), FINDINGS) from None
     if written.warnings:
         _show(written.warnings, arguments)
-    for line in (*written.remarks, *map(str, written.files)):
+    for line in (*_open_sizes(graph), *written.remarks, *map(str, written.files)):
         print(line, file=sys.stderr if target == "-" else sys.stdout)
     return CLEAN
+
+
+def _open_sizes(graph: Graph) -> tuple[str, ...]:
+    """Which sizes of an open input are valid."""
+    if graph.input_shape.fixed:
+        return ()
+    from .analysis.sizes import valid_sizes
+
+    return (f"valid sizes: {'; '.join(valid_sizes(graph).lines()) or 'all'}",)
 
 
 def _default_output(spec: str, name: str, ending: str) -> str:
