@@ -17,9 +17,14 @@ MEBIBYTES = 300
 ADDRESS_SPACE = 2 << 30
 INPUT = "input 3x32x32\n"
 START = f"""
-import resource, runpy
+import os, re, resource, runpy, sys
 resource.setrlimit(resource.RLIMIT_AS, ({ADDRESS_SPACE}, {ADDRESS_SPACE}))
-runpy.run_module("cnndsl", run_name="__main__")
+report = int(sys.argv.pop(1))
+try:
+    runpy.run_module("cnndsl", run_name="__main__")
+finally:
+    with open("/proc/self/status") as status:  # ru_maxrss would count what the parent had when it forked
+        os.write(report, re.search(r"VmHWM:\\s*(\\d+)", status.read())[1].encode())
 """
 
 
@@ -33,19 +38,23 @@ class Ended(NamedTuple):
 
 def run(*arguments: str, seconds: float = SECONDS) -> Ended:
     """Run the command in a process of its own with a bounded address space."""
+    reading, writing = os.pipe()
     with subprocess.Popen(
-        [sys.executable, "-c", START, *arguments],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [sys.executable, "-c", START, str(writing), *arguments],
+        pass_fds=(writing,), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     ) as process:  # fmt: skip
         killer = threading.Timer(seconds, process.kill)
         killer.start()
         assert process.stdout is not None
         printed = process.stdout.read().decode("utf-8", "replace")
-        _, status, usage = os.wait4(process.pid, 0)
+        process.wait()
         killer.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return Ended(process.returncode, printed, usage.ru_maxrss / 1024)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as report:
+        kibibytes = int(report.read() or 0)
+    assert kibibytes, f"the command was killed after {seconds} s"
+    return Ended(process.returncode, printed, kibibytes / 1024)
 
 
 def check(ended: Ended, *codes: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,7 @@ def run(source: str, folder: Path, name: str) -> type[nn.Module]:
     """The class of a written network, from a file as a user would have it."""
     path = folder / "written.py"
     path.write_text(source, encoding="utf-8")
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)  # of a text of the same second and length
     spec = importlib.util.spec_from_file_location("written", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
