@@ -11,6 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Final
 
+from . import zoo
 from .arithmetic import Value, error
 from .check import check
 from .diagnostics import Diagnostic, Severity, SpecError
@@ -46,16 +47,14 @@ class Compiled(Record):
 
 
 class Text(Record):
-    """A spec's text and where it lies; `path` is None for standard input and for a notation."""
+    """A spec's text and where it lies; `path` is None for standard input and for a notation.
+
+    `settings` are those of a member of the zoo; what is asked for besides comes first.
+    """
 
     source: Source
     path: Path | None = None
-
-
-def specs_folder() -> Path:
-    """Where the specs that the package ships lie: in an installed package, or at the repository's root."""
-    here = Path(__file__).parent
-    return here / "_specs" if (here / "_specs").is_dir() else here.parent / "specs"
+    settings: Mapping[str, Value] = {}
 
 
 def read_spec(spec: str | Path, limits: Limits = DEFAULT_LIMITS) -> Text:
@@ -69,10 +68,7 @@ def read_spec(spec: str | Path, limits: Limits = DEFAULT_LIMITS) -> Text:
     if isinstance(spec, Path) or _names_a_file(written):
         return _read(Path(spec), written, limits)
     if written.startswith("zoo:"):
-        path = specs_folder() / f"{written[4:].removesuffix('.cnn')}.cnn"
-        if not path.resolve().is_relative_to(specs_folder().resolve()) or not path.is_file():
-            raise Unreadable(_no_such_member(written[4:]))
-        return _read(path, written, limits)
+        return _member(written[4:], limits)
     return Text(Source(NOTATION, _bounded(written, NOTATION, limits)))
 
 
@@ -88,12 +84,15 @@ def _names_a_file(written: str) -> bool:
     return written.endswith(".cnn") and not any(c in written for c in "[]()|*")
 
 
-def _no_such_member(name: str) -> str:
-    import difflib
-
-    names = sorted(path.stem for path in specs_folder().glob("*.cnn"))
-    near = difflib.get_close_matches(name, names, 3, 0.4)
-    return f"the zoo has no {name!r}; " + (f"closest: {', '.join(near)}" if near else f"it has {', '.join(names)}")
+def _member(name: str, limits: Limits) -> Text:
+    """A member of the zoo: its family's text and its settings."""
+    found = zoo.find(name)
+    if found is None:
+        near = zoo.closest(name)
+        advice = f"closest: {', '.join(near)}" if near else "`cnndsl zoo` lists it"
+        raise Unreadable(f"the zoo has no {name!r}; {advice}")
+    path, settings = found
+    return _read(path, f"zoo:{name}", limits).replace(settings=settings)
 
 
 def _read(path: Path, name: str, limits: Limits) -> Text:
@@ -152,7 +151,7 @@ def compile_text(
 ) -> Compiled:
     """Every stage on a text: parsed, elaborated, checked. Never raises for what the text holds."""
     with _no_collection():
-        return _compile(text, settings or {}, input_shape, limits)
+        return _compile(text, {**text.settings, **(settings or {})}, input_shape, limits)
 
 
 @contextmanager
@@ -169,7 +168,7 @@ def _no_collection() -> Iterator[None]:
 
 def _shown(path: Path, text: Text) -> str:
     """A used file's name for messages: as the package's own, else seen from where the spec's name is seen."""
-    shipped = specs_folder().resolve()
+    shipped = zoo.specs_folder().resolve()
     if path.is_relative_to(shipped):
         return f"zoo:{path.relative_to(shipped).with_suffix('').as_posix()}"
     if text.path is None:
@@ -205,7 +204,7 @@ def _compile(text: Text, settings: Mapping[str, Value], input_shape: Dimensions 
             return Missing(message, "if it is meant, raise the limit with --max-bytes")
         return source
 
-    library = Library(project_root(text.path) if text.path else None, specs_folder())
+    library = Library(project_root(text.path) if text.path else None, zoo.specs_folder())
     request = Request(settings, input_shape, text.path, limits)
     elaborated = elaborate(file, request, library, parse, read)
     found += [d for d in elaborated.diagnostics if d.code not in ("CNN024", "CNN026") or not problems]

@@ -54,7 +54,7 @@ def axes(value: Value, size: Any, least: int = 1) -> tuple[int, ...]:
     if any(n < least for n in size):
         raise Rule("CNN012")
     if len(size) != value.rank:
-        raise Rule("CNN108", "CNN012")
+        raise Rule("CNN108", "CNN012", "CNN103")
     return tuple(size)
 
 

@@ -21,9 +21,9 @@ import warnings
 import pytest
 import torch
 from compiling import compiled, said
-from hypothesis import event, given
+from hypothesis import event, example, given
 from mutants_strategy import mutants
-from notation import Spec
+from notation import Aux, Layer, Pipe, Spec
 from reference import REFUSALS, Run
 from reference_layers import Rule
 
@@ -62,5 +62,7 @@ def check(spec: Spec) -> None:
 
 
 @given(mutants())
+@example(Spec((2, 4), Pipe((Aux(0.3, Layer("ID")),))))
+@example(Spec((3, 1, 1), Pipe((Layer("POOL", stride=2, arguments=(("pad", "same"),)),))))
 def test_what_pytorch_cannot_run_is_reported_and_nothing_else(spec: Spec) -> None:
     check(spec)

@@ -15,10 +15,10 @@ import onnxruntime
 import pytest
 import torch
 from compiling import TOLERANCE, batch, compiled, graph_of, module_of, near, random_arrays, reference_run, said
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from networks_strategy import specs
-from notation import Layer, Spec, parts
+from notation import Layer, Pipe, Spec, parts
 from reference import REFUSALS, Run
 from reference_layers import Rule
 from torch.utils.flop_counter import FlopCounterMode
@@ -46,6 +46,17 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+PAD = Layer("PAD", arguments=(("pad", 1),))
+PADDED_POOL = Spec((1, 1), Pipe((Layer("CONV", width=1), PAD, Layer("POOL"))))
+"""ONNX Runtime's optimiser made the zeros the pool's own padding, which never wins."""
+PADDED_POOL_LATER = Spec(
+    (1, 1), Pipe((Layer("CONV", width=1), PAD, Layer("CROP", arguments=(("crop", 0),)), Layer("POOL")))
+)
+"""Here after it has removed the crop."""
+SOFTMAX_TWICE = Spec((3,), Pipe((Layer("SOFTMAX"),)), classes=2, ending=("SOFTMAX",))
+"""Both got the classifier that belongs to the last."""
+
+
 def leaves_out(spec: Spec) -> bool:
     """Whether training draws random numbers."""
     layers = [part for _, part in parts((spec.body, spec.definitions)) if isinstance(part, Layer)]
@@ -56,6 +67,7 @@ def leaves_out(spec: Spec) -> bool:
 
 
 @given(specs())
+@example(SOFTMAX_TWICE)
 def test_it_is_what_torch_nn_makes_of_the_notation(spec: Spec) -> None:
     """Every node's kind and shape, in both modes; the outputs in float64; running statistics; parameters and MACs."""
     graph = graph_of(spec)
@@ -116,6 +128,9 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 @given(specs(), st.sampled_from([18, 17, 20, 21, 22, 26]))
+@example(PADDED_POOL, 17)
+@example(PADDED_POOL, 18)
+@example(PADDED_POOL_LATER, 18)
 def test_onnx_runtime_computes_what_pytorch_does(spec: Spec, opset: int) -> None:
     """And ONNX's own shape inference finds our shapes."""
     graph = graph_of(spec)
@@ -134,7 +149,12 @@ def test_onnx_runtime_computes_what_pytorch_does(spec: Spec, opset: int) -> None
             rounded, exact = single(x.float()).double(), double(x.float().double())
         (found,) = session.run(None, {"input": x.float().numpy()})
         assert found.dtype == np.float32
-        assert agree(torch.from_numpy(found).double(), rounded, exact), (found, exact)
+        assert amplifies_rounding(graph) or agree(torch.from_numpy(found).double(), rounded, exact), (found, exact)
+
+
+def amplifies_rounding(graph: Graph) -> bool:
+    """Whether a layer norm has one value, x - x, over sqrt(eps): 0 where x is rounded once, anything where it is not."""
+    return any(node.op.kind == "layer_norm" and node.shape.channels == 1 for node in graph.nodes)
 
 
 def agree(found: torch.Tensor, rounded: torch.Tensor, exact: torch.Tensor) -> bool:
@@ -221,6 +241,15 @@ def test_open_sizes_are_solved(spec: Spec, data: st.DataObject) -> None:
         if fixed.graph is not None:
             evaluated = [node.shape.evaluate(values) for node in graph.nodes]
             assert evaluated == [node.shape for node in fixed.graph.nodes]
+
+
+def test_of_an_open_size_only_what_is_always_one_broadcasts() -> None:
+    """At 2x2 the gate is 1x1 by chance: taken where the size is given, not among the valid ones where it is open."""
+    notation = "MUL[ CONV1-3 | CONV3-3/2 ]"
+    assert cnndsl.load(notation, input="3x2x2").graph.output_shape.sizes() == (3, 2, 2)
+    solved = valid_sizes(cnndsl.load(notation, input="3x?x?").graph)
+    assert solved.accepts({"H": 1, "W": 1})
+    assert not solved.accepts({"H": 2, "W": 2})
 
 
 def spreads_by_chance(graph: Graph, fixed: Graph) -> bool:

@@ -11,6 +11,7 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoPr
 
 from ...ir import Graph, Node
 from ...ops.base import Weight
+from ...ops.conv import Conv
 from ...shape import Channels, Shape
 
 BATCH = "N"
@@ -33,6 +34,7 @@ class Draft:
         self.proto = proto
         proto.name = graph.name
         self.stored: list[tuple[str, Array]] = []
+        self.beyond_convolutions = _beyond_convolutions(graph)
 
     def store(self, name: str, array: Array) -> str:
         """An initialiser; it is put in when the model is complete."""
@@ -51,6 +53,13 @@ class Draft:
         if array.shape != weight.shape:
             raise LoweringError(f"the array {name} is {_times(array.shape)}, not {_times(weight.shape)}")
         return self.store(name, np.asarray(array, np.float32, order="C"))
+
+
+def _beyond_convolutions(graph: Graph) -> frozenset[str]:
+    """The nodes whose value something other than a convolution takes."""
+    return frozenset(
+        graph.nodes[value].name for node in graph.nodes if not isinstance(node.op, Conv) for value in node.inputs
+    )
 
 
 class Emitter:

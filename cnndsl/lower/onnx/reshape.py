@@ -40,10 +40,29 @@ def slice_channels(op: Slice, at: Emitter) -> None:
 def pad(op: Pad, at: Emitter) -> None:
     """Pad; ONNX wants the batch and the channels too."""
     before, after = zip(*op.pads, strict=True)
+    if op.mode == "constant" and op.value == 0 and at.node.name in at.draft.beyond_convolutions:
+        _unfused(op, at, (*before, *after))
+        return
     inputs = [at.input, at.integers("pads", (0, 0, *before, 0, 0, *after))]
     if op.mode == "constant":
         inputs.append(at.floats("value", float(op.value)))
     at.emit("Pad", *inputs, mode=_PAD_MODES[op.mode])
+
+
+def _unfused(op: Pad, at: Emitter, pads: tuple[int, ...]) -> None:
+    """Pad in a form that ONNX Runtime leaves alone.
+
+    Its optimiser (PadFusion, still in 1.31) makes zeros before a MaxPool the pool's own padding, which never wins, so
+    that the maximum of negative values comes out negative; and it sees the MaxPool behind whatever else does nothing, as
+    a crop of 0. It passes over a Pad with axes, and over a computed value.
+    """
+    value = at.floats("value", float(op.value))
+    if at.opset >= 18:
+        axes = at.integers("axes", range(2, at.rank + 2))
+        at.emit("Pad", at.input, at.integers("pads", pads), value, axes, mode="constant")
+        return
+    every = (0, 0, *pads[: at.rank], 0, 0, *pads[at.rank :])
+    at.emit("Pad", at.input, at.integers("pads", every), at.part("like", "CastLike", value, at.input), mode="constant")
 
 
 def crop(op: Crop, at: Emitter) -> None:
