@@ -184,6 +184,10 @@ class Arguments(Numbers):
         self.sometimes("per_channel", self.flag)
         self.sometimes("init", lambda: 0.5)
 
+    def scale(self) -> None:
+        self.sometimes("init", lambda: self.of(0.5, -1, 2), 1)
+        self.sometimes("learned", self.flag)
+
     def dividing(self) -> None:
         """MAXOUT and SHUFFLE."""
         argument = "pieces" if self.name == "MAXOUT" else "groups"
@@ -203,6 +207,8 @@ class Arguments(Numbers):
         self.given["pad"] = self.padding(2)
         self.sometimes("mode", lambda: self.of("constant", "reflect", "replicate"), 2)
         self.sometimes("value", lambda: self.of(0.5, -1))
+        if self.given.get("mode", "constant") == "constant":
+            self.sometimes("channels", lambda: self.of(1, (0, 2), (3, 0)))
 
     def crop(self) -> None:
         self.given["crop"] = self.padding(1)
@@ -235,7 +241,7 @@ FAMILIES: dict[str, Callable[[Arguments], None]] = {
     **dict.fromkeys(("DROPOUT", "DROPPATH"), _one("p", 0, 0.2, 0.9, n=2)),
     **dict.fromkeys(("MAXOUT", "SHUFFLE"), Arguments.dividing),
     "SLICE": Arguments.channel_slice,
-    "SCALE": _one("init", 0.5, -1, 2, n=1),
+    "SCALE": Arguments.scale,
     "UP": Arguments.up,
     "PAD": Arguments.pad,
     "CROP": Arguments.crop,

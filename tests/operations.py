@@ -98,7 +98,7 @@ MAKERS: dict[type[Op], Any] = {
     Slice: _slice,
     Pad: lambda d: Pad(d.pairs(2), d.of("constant", "reflect", "replicate"), d.of(0.0, 1.5)),
     Crop: lambda d: Crop(d.pairs(1)),
-    Scale: lambda d: Scale(1e-6),
+    Scale: lambda d: Scale(d.of(1e-6, 0.5), d.flag()),
     Concat: lambda d: Concat(),
     Add: lambda d: Add(),
     Mul: lambda d: Mul(),

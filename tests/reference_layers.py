@@ -79,8 +79,16 @@ def margins(value: Value, size: Any) -> tuple[int, ...]:
     return tuple(n for n in reversed(size) for _ in range(2))
 
 
+def settled(value: Value) -> None:
+    """The rule that an open size does not decide how many values a layer takes."""
+    if value.rank and value.open:
+        raise Rule("CNN106")
+
+
 def same(value: Value, reach: tuple[int, ...], stride: tuple[int, ...]) -> tuple[int, ...]:
     """TensorFlow's padding for ceil(n/stride) outputs, in the order of F.pad."""
+    if set(stride) != {1}:
+        settled(value)
     found: list[int] = []
     for n, k, s in zip(value.x.shape[2:], reach, stride, strict=True):
         outputs = (n + s - 1) // s
@@ -213,9 +221,15 @@ def adaptive(kind: str, classes: tuple[Any, ...], fixed: int | None = None) -> C
 
 def linear(run: Run, value: Value, a: dict[str, Any]) -> Value:
     width = _width(value, a)
+    settled(value)
     if value.rank:
         value = run.event("flatten", value, value.x.flatten(1))
     return run.module("linear", nn.Linear(value.channels, width, a.get("bias", True)), value)
+
+
+def flatten(run: Run, value: Value, a: dict[str, Any]) -> Value:
+    settled(value)
+    return run.event("flatten", value, value.x.flatten(1))
 
 
 def batch_norm(run: Run, value: Value, a: dict[str, Any]) -> Value:
@@ -305,7 +319,12 @@ def pad(run: Run, value: Value, a: dict[str, Any]) -> Value:
     on_map(value)
     mode = a.get("mode", "constant")
     fill = a.get("value", 0.0) if mode == "constant" else None
-    return run.event("pad", value, F.pad(value.x, margins(value, a["pad"]), mode, fill))
+    ends = a.get("channels", 0)
+    channels = ends if isinstance(ends, tuple) else (ends, ends)
+    if len(channels) != 2 or (any(channels) and mode != "constant"):
+        raise Rule("CNN108")
+    pads = (*margins(value, a["pad"]), *(channels if any(channels) else ()))
+    return run.event("pad", value, F.pad(value.x, pads, mode, fill))
 
 
 def crop(run: Run, value: Value, a: dict[str, Any]) -> Value:
@@ -318,11 +337,12 @@ def crop(run: Run, value: Value, a: dict[str, Any]) -> Value:
 
 
 class Scale(nn.Module):
-    """One factor a channel."""
+    """One factor a channel, constant where it is not learned."""
 
-    def __init__(self, channels: int, init: float) -> None:
+    def __init__(self, channels: int, init: float, learned: bool) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((channels,), init))
+        factors = torch.full((channels,), init)
+        self.weight = nn.Parameter(factors) if learned else factors
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.einsum("nc...,c->nc...", x, self.weight)
@@ -346,7 +366,7 @@ LAYERS: dict[str, Callable[[Run, Value, dict[str, Any]], Value]] = {
         "adaptive_max_pool", (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
     ),
     "FC": linear,
-    "FLATTEN": lambda run, value, a: run.event("flatten", value, value.x.flatten(1)),
+    "FLATTEN": flatten,
     "BN": batch_norm,
     "LN": layer_norm,
     "IN": instance_norm,
@@ -376,6 +396,8 @@ LAYERS: dict[str, Callable[[Run, Value, dict[str, Any]], Value]] = {
     "SLICE": channel_slice,
     "PAD": pad,
     "CROP": crop,
-    "SCALE": lambda run, value, a: run.module("scale", Scale(value.channels, a.get("init", 1e-6)), value),
+    "SCALE": lambda run, value, a: run.module(
+        "scale", Scale(value.channels, a.get("init", 1e-6), a.get("learned", True)), value
+    ),
     "ID": lambda run, value, a: value,
 }

@@ -131,7 +131,11 @@ def margins(value: Any, x: torch.Tensor) -> list[int]:
 def pad(p: Any, x: torch.Tensor) -> torch.Tensor:
     assert rank(x)
     around = margins(p.pad, x)
-    return F.pad(x, around, p.mode, p.value) if p.mode == "constant" else F.pad(x, around, p.mode)
+    before, after = p.channels if isinstance(p.channels, tuple) else (p.channels, p.channels)
+    if p.mode == "constant":
+        return F.pad(x, (*around, before, after), p.mode, p.value)
+    assert not before and not after
+    return F.pad(x, around, p.mode)
 
 
 def crop(p: Any, x: torch.Tensor) -> torch.Tensor:
@@ -493,6 +497,8 @@ def test_messages_name_both_numbers() -> None:
     assert problem("CROP", Shape(3, (3, 3)), crop=2).code == "CNN105"
     assert problem("UPCONV", Shape(3, (3, 3)), width=3, output_padding=2).code == "CNN113"
     assert problem("PAD", Shape(3, (3, 3)), pad=3, mode="reflect").code == "CNN113"
+    assert problem("PAD", Shape(3, (3, 3)), pad=0, mode="reflect", channels=1).code == "CNN108"
+    assert problem("PAD", Shape(3, (3, 3)), pad=0, channels=(0, 1, 0)).code == "CNN108"
     assert problem("FC", Shape(2**20, (2**10,)), width=2**31 - 1).code == "CNN028"
     assert problem("PAD", Shape(2**12, (3, 3)), pad=2**20).code == "CNN028"
     concat = OPS["concat"]().infer((Shape(64, (56, 56)), Shape(64, (28, 28))))

@@ -20,7 +20,7 @@ import warnings
 
 import pytest
 import torch
-from compiling import compiled, said
+from compiling import compiled, said, unshrunk
 from hypothesis import event, example, given
 from mutants_strategy import mutants
 from notation import Aux, Layer, Pipe, Spec
@@ -61,6 +61,7 @@ def check(spec: Spec) -> None:
     event("accepted")
 
 
+@unshrunk
 @given(mutants())
 @example(Spec((2, 4), Pipe((Aux(0.3, Layer("ID")),))))
 @example(Spec((3, 1, 1), Pipe((Layer("POOL", stride=2, arguments=(("pad", "same"),)),))))

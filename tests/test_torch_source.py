@@ -66,7 +66,8 @@ SPECS = {
     ),
     "labels": ("a: CONV3-8 - b: (CONV3-8 - BN - RELU) - ADD[ ID | @a | @b ] - MAX[ ID | @a | CONV1-8 ] - GN(2)", "3x9x9"),
     "helpers": (
-        "CONV4-8(pad=same) - MAXOUT(2) - LN - SCALE - DROPPATH(0.2) - POOL2(pad=(0,1,1,0), ceil=true) - SHUFFLE(2) - PAD(1)",
+        "CONV4-8(pad=same) - MAXOUT(2) - LN - SCALE - SCALE(0.5, learned=false) - DROPPATH(0.2) "
+        "- POOL2(pad=(0,1,1,0), ceil=true) - SHUFFLE(2) - PAD(1)",
         "3x9x9",
     ),
     "one axis": ("CONV7-8/2(pad=(1,4)) - BN - PRELU - UP(2) - CROP(1) - SLICE(2, 6) - GMP - FC-3", "2x50"),

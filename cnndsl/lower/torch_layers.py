@@ -94,6 +94,20 @@ class Scale(nn.Module):
         return f"{self.weight.shape[0]}, init={self.init}"
 
 
+class Multiply(nn.Module):
+    """A constant factor."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.factor
+
+    def extra_repr(self) -> str:
+        return f"{self.factor}"
+
+
 class DropPath(nn.Module):
     """Stochastic depth: in training, drops whole samples and scales the rest by 1/(1-p)."""
 
@@ -140,7 +154,7 @@ class Shuffle(nn.Module):
 
 
 class Pad(nn.Module):
-    """torch.nn.functional.pad: `pads` last axis first, (before, after) each."""
+    """torch.nn.functional.pad: `pads` (before, after), the last axis first, the channels last."""
 
     def __init__(self, pads: tuple[int, ...], mode: str = "constant", value: float = 0.0) -> None:
         super().__init__()

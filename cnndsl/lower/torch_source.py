@@ -26,7 +26,7 @@ def to_source(graph: Graph) -> str:
     """
     live = liveness(graph)
     helpers = _helper_classes()
-    templates = Templates(graph, live, inplace(graph), frozenset(helpers))
+    templates = Templates(graph, live, inplace(graph), frozenset(helpers) | {"F"})
     templates.gather(tree(graph, live))
     templates.settle()
     used = {member.type for made in templates.made for member in made.members if member.type in helpers}

@@ -291,7 +291,7 @@ def _pad(op: Pad, shape: Shape) -> Layer:
     return Layer(
         "Pad",
         (
-            Argument("pads", _reversed(op.pads), positional=True),
+            Argument("pads", _reversed(op.pads) + (op.channels if any(op.channels) else ()), positional=True),
             Argument("mode", op.mode, "constant"),
             Argument("value", op.value, 0.0),
         ),
@@ -299,6 +299,8 @@ def _pad(op: Pad, shape: Shape) -> Layer:
 
 
 def _scale(op: Scale, shape: Shape) -> Layer:
+    if not op.learned:
+        return Layer("Multiply", (Argument("factor", op.init, positional=True),))
     return Layer("Scale", (_count("channels", shape.channels), Argument("init", op.init, 1.0)))
 
 

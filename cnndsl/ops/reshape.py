@@ -1,4 +1,4 @@
-"""What moves values without computing: UP, SHUFFLE, SLICE, PAD, CROP, ID; and SCALE, one learned factor a channel."""
+"""What moves values without computing: UP, SHUFFLE, SLICE, PAD, CROP, ID; and SCALE, a factor a channel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..shape import Shape
 from .base import Op, Problem, Weight, channels_of, needs_map, undivided, unfixed
 from .conditions import AtLeast, Condition
 from .conv import wrong_axes
-from .parameters import Margins, NonNegative, PadMode, Parameters, Positive, Real, UpMode
+from .parameters import Flag, Margins, NonNegative, PadMode, Parameters, Positive, Real, UpMode
 from .windows import Pads, Window, both_ends, spread
 
 
@@ -70,16 +70,24 @@ class Slice(Op):
 
 
 class Pad(Op):
-    """`pads` per axis (before, after); `mode` as torch.nn.functional.pad's, `value` for constant."""
+    """`pads` per axis, `channels` once, (before, after); `mode` as torch.nn.functional.pad's, `value` for constant."""
 
     kind: ClassVar[str] = "pad"
     layer: ClassVar[str] = "PAD"
     pads: Pads
     mode: Literal["constant", "reflect", "replicate"]
     value: float
+    channels: tuple[int, int] = (0, 0)
 
     def refuse(self, inputs: tuple[Shape, ...]) -> Problem | None:
-        return needs_map("PAD", inputs[0]) or wrong_axes(inputs[0], tuple(before for before, _ in self.pads))
+        problem = needs_map("PAD", inputs[0]) or wrong_axes(inputs[0], tuple(before for before, _ in self.pads))
+        if problem or not any(self.channels):
+            return problem
+        if self.mode != "constant":
+            return Problem(
+                "CNN108", f"PAD adds channels of a constant, not by {self.mode}", "constant", self.mode, argument="mode"
+            )
+        return unfixed("PAD", inputs[0])
 
     def conditions(self, inputs: tuple[Shape, ...]) -> tuple[Condition, ...]:
         if self.mode != "reflect":
@@ -98,10 +106,11 @@ class Pad(Op):
 
     def output(self, inputs: tuple[Shape, ...]) -> Shape:
         (x,) = inputs
-        return Shape(x.channels, tuple(n + sum(pads) for n, pads in zip(x.spatial, self.pads, strict=True)))
+        channels = channels_of(x) + sum(self.channels) if any(self.channels) else x.channels
+        return Shape(channels, tuple(n + sum(pads) for n, pads in zip(x.spatial, self.pads, strict=True)))
 
     def written(self) -> tuple[str, dict[str, object]]:
-        return self.layer, {"pad": self.pads, "mode": self.mode, "value": self.value}
+        return self.layer, {"pad": self.pads, "mode": self.mode, "value": self.value, "channels": self.channels}
 
 
 class Crop(Op):
@@ -137,17 +146,18 @@ class Crop(Op):
 
 
 class Scale(Op):
-    """One learned factor a channel (ConvNeXt's layer scale); the weight has shape (C,), first value `init`."""
+    """One factor a channel: learned, from `init` (ConvNeXt's layer scale; weight (C,)), or `init` for good."""
 
     kind: ClassVar[str] = "scale"
     layer: ClassVar[str] = "SCALE"
     init: float
+    learned: bool = True
 
     def refuse(self, inputs: tuple[Shape, ...]) -> Problem | None:
         return unfixed("SCALE", inputs[0])
 
     def weights(self, inputs: tuple[Shape, ...]) -> tuple[Weight, ...]:
-        return (Weight("weight", (channels_of(inputs[0]),), "scale"),)
+        return (Weight("weight", (channels_of(inputs[0]),), "scale"),) if self.learned else ()
 
     def work(self, inputs: tuple[Shape, ...], output: Shape) -> int:
         return output.elements
@@ -199,17 +209,30 @@ class SliceParameters(Parameters):
 
 
 class PadParameters(Parameters):
-    """PAD(1), PAD((l, r, t, b), mode=reflect, value=0): more positions around a map."""
+    """PAD(1), PAD((l, r, t, b), mode=reflect, value=0): more positions around a map; PAD(0, channels=(0, 16)): channels."""
 
     names: ClassVar = ("PAD",)
     positional: ClassVar = ("pad", "mode", "value")
     pad: Margins
     mode: PadMode = "constant"
     value: Real = 0.0
+    channels: Margins = 0
 
     def build(self, x: Shape) -> tuple[Op, ...] | Problem:
         pads = needs_map("PAD", x) or both_ends(x, "pad", self.pad)
-        return pads if isinstance(pads, Problem) else (Pad(pads, self.mode, self.value),)
+        if isinstance(pads, Problem):
+            return pads
+        ends = self.channels if isinstance(self.channels, tuple) else (self.channels,) * 2
+        if len(ends) != 2:
+            written = f"({', '.join(map(str, ends))})"
+            return Problem(
+                "CNN108",
+                "channels are padded at two ends",
+                "one number, or (before, after)",
+                written,
+                argument="channels",
+            )
+        return (Pad(pads, self.mode, self.value, ends),)
 
 
 class CropParameters(Parameters):
@@ -225,14 +248,15 @@ class CropParameters(Parameters):
 
 
 class ScaleParameters(Parameters):
-    """SCALE: one learned factor a channel, small at first (layer scale)."""
+    """SCALE: one learned factor a channel, small at first (layer scale); SCALE(0.1, learned=false): a constant factor."""
 
     names: ClassVar = ("SCALE",)
     positional: ClassVar = ("init",)
     init: Real = 1e-6
+    learned: Flag = True
 
     def build(self, x: Shape) -> tuple[Op, ...] | Problem:
-        return (Scale(self.init),)
+        return (Scale(self.init, self.learned),)
 
 
 class IdentityParameters(Parameters):

@@ -8,9 +8,6 @@ from ...ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResp
 from .emit import Emitter
 from .reduce import reduce, stretch
 
-_GROUP_NORM_OPSET = 21
-"""From here GroupNormalization takes a scale a channel; before, it took one a group."""
-
 
 def _affine(at: Emitter) -> tuple[str, str]:
     """The scale and shift, one a channel; constants where the layer has none."""
@@ -63,16 +60,11 @@ def instance_norm(op: InstanceNorm, at: Emitter) -> None:
 
 
 def group_norm(op: GroupNorm, at: Emitter) -> None:
-    """GroupNormalization from opset 21; before, an instance normalisation of each group as one channel."""
-    if at.opset >= _GROUP_NORM_OPSET:
-        at.emit(
-            "GroupNormalization",
-            at.input,
-            *_affine(at),
-            num_groups=op.groups,
-            epsilon=float(op.eps),
-        )
-        return
+    """An instance normalisation of each group as one channel.
+
+    Not GroupNormalization: ONNX defines its variance as mean(x²) - mean(x)², which loses digits where the values are
+    alike, runtimes expand it by that definition, and before opset 21 it had one scale a group.
+    """
     grouped = at.part("grouped", "Reshape", at.input, at.integers("groups", (0, op.groups, -1)))
     ones, zeros = at.floats("ones", np.ones(op.groups)), at.floats("zeros", np.zeros(op.groups))
     normed = at.part("normed", "InstanceNormalization", grouped, ones, zeros, epsilon=float(op.eps))

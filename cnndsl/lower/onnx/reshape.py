@@ -38,31 +38,23 @@ def slice_channels(op: Slice, at: Emitter) -> None:
 
 
 def pad(op: Pad, at: Emitter) -> None:
-    """Pad; ONNX wants the batch and the channels too."""
+    """Pad; ONNX wants the batch too."""
     before, after = zip(*op.pads, strict=True)
-    if op.mode == "constant" and op.value == 0 and at.node.name in at.draft.beyond_convolutions:
-        _unfused(op, at, (*before, *after))
-        return
-    inputs = [at.input, at.integers("pads", (0, 0, *before, 0, 0, *after))]
+    first, last = op.channels
+    inputs = [at.input, at.integers("pads", (0, first, *before, 0, last, *after))]
     if op.mode == "constant":
-        inputs.append(at.floats("value", float(op.value)))
+        fused = op.value == 0 and at.node.name in at.draft.beyond_convolutions
+        inputs.append(at.floats("value", _NEARLY_ZERO if fused else float(op.value)))
     at.emit("Pad", *inputs, mode=_PAD_MODES[op.mode])
 
 
-def _unfused(op: Pad, at: Emitter, pads: tuple[int, ...]) -> None:
-    """Pad in a form that ONNX Runtime leaves alone.
+_NEARLY_ZERO = float(np.finfo(np.float32).tiny)
+"""What is padded in place of 0 unless a convolution alone follows: 1.2e-38.
 
-    Its optimiser (PadFusion, still in 1.31) makes zeros before a MaxPool the pool's own padding, which never wins, so
-    that the maximum of negative values comes out negative; and it sees the MaxPool behind whatever else does nothing, as
-    a crop of 0. It passes over a Pad with axes, and over a computed value.
-    """
-    value = at.floats("value", float(op.value))
-    if at.opset >= 18:
-        axes = at.integers("axes", range(2, at.rank + 2))
-        at.emit("Pad", at.input, at.integers("pads", pads), value, axes, mode="constant")
-        return
-    every = (0, 0, *pads[: at.rank], 0, 0, *pads[at.rank :])
-    at.emit("Pad", at.input, at.integers("pads", every), at.part("like", "CastLike", value, at.input), mode="constant")
+ONNX Runtime's optimiser (PadFusion, still in 1.31) makes zeros before a MaxPool the pool's own padding, which never
+wins: the maximum of negative values comes out negative. It sees the MaxPool behind whatever else does nothing, a crop of
+0 for one. It fuses no other value; a Pad with axes it leaves alone too, but its transpose optimiser breaks that.
+"""
 
 
 def crop(op: Crop, at: Emitter) -> None:
@@ -73,7 +65,7 @@ def crop(op: Crop, at: Emitter) -> None:
 
 
 def scale(op: Scale, at: Emitter) -> None:
-    """Mul by one factor a channel."""
-    factor = at.weight("weight")
-    assert factor is not None
-    at.emit("Mul", at.input, stretch(at, factor, at.rank))
+    """Mul by one factor a channel, or by one constant."""
+    weight = at.weight("weight")
+    factor = at.floats("factor", op.init) if weight is None else stretch(at, weight, at.rank)
+    at.emit("Mul", at.input, factor)
