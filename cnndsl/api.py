@@ -49,10 +49,19 @@ class Network(Record):
         return to_module(self.graph, init(self.graph, seed))
 
     def onnx(self, path: Spec, weights: Arrays | None = None, *, seed: int = 0, opset: int = 18) -> None:
-        """Write an ONNX file with these weights, or with `init(graph, seed)`; it appears whole or not at all."""
-        from .lower.onnx import write_onnx
-        from .weights import init
+        """Write an ONNX file with these weights, or with `init(graph, seed)`; it appears whole or not at all.
 
+        `weights` are named as in the module's state dict. Raises ValueError where one is missing or of another shape
+        (LoweringError) or is of no layer, OSError.
+        """
+        from .lower.onnx import write_onnx
+        from .weights import init, tensors
+
+        if weights is not None:
+            known = {f"{node.name}.{weight.name}" for _, node, weight in tensors(self.graph)}
+            stray = next((name for name in weights if name not in known), None)
+            if stray is not None:
+                raise ValueError(f"the network has no array {stray}")
         write_onnx(path, self.graph, init(self.graph, seed) if weights is None else weights, opset=opset)
 
     def stats(self) -> Statistics:
@@ -70,7 +79,9 @@ def parse(text: str, name: str = "<spec>") -> File:
     return file
 
 
-def load(spec: Spec, *, input: str | None = None, limits: Limits = DEFAULT_LIMITS, **settings: Any) -> Network:
+def load(
+    spec: Spec, *, input: str | tuple[int, ...] | None = None, limits: Limits = DEFAULT_LIMITS, **settings: Any
+) -> Network:
     """The network of a spec: `load("resnet.cnn", N=2, classes=10)`, `load("[(CONV-RELU)*2-POOL]*3-FC-10", input="3x32x32")`.
 
     `input` replaces the spec's input shape; the other keywords are parameters, free names and choices (a bool, or a tuple
@@ -83,7 +94,7 @@ def load(spec: Spec, *, input: str | None = None, limits: Limits = DEFAULT_LIMIT
 
 
 def lint(
-    spec: Spec, *, input: str | None = None, limits: Limits = DEFAULT_LIMITS, **settings: Any
+    spec: Spec, *, input: str | tuple[int, ...] | None = None, limits: Limits = DEFAULT_LIMITS, **settings: Any
 ) -> tuple[Diagnostic, ...]:
     """Every finding in a spec: what compiling rejects, else what the rules find. Raises Unreadable as `load` does."""
     try:
@@ -101,14 +112,18 @@ def findings(compiled: Compiled) -> tuple[Diagnostic, ...]:
     return compiled.diagnostics + lint_graph(graph, compiled.elaborated.spans, compiled.comments)
 
 
-def stats(spec: Spec | Graph, *, input: str | None = None, **settings: Any) -> Statistics:
+def stats(spec: Spec | Graph, *, input: str | tuple[int, ...] | None = None, **settings: Any) -> Statistics:
     """The costs of a spec or a graph; raises as `load` does."""
     from .analysis.statistics import statistics
 
     return statistics(spec if isinstance(spec, Graph) else load(spec, input=input, **settings).graph)
 
 
-def _compile(spec: Spec, input_shape: str | None, limits: Limits, settings: dict[str, Any]) -> Compiled:
+def _compile(
+    spec: Spec, input_shape: str | tuple[int, ...] | None, limits: Limits, settings: dict[str, Any]
+) -> Compiled:
+    if isinstance(input_shape, tuple | list):
+        input_shape = "x".join(map(str, input_shape))
     shape = dimensions(input_shape) if input_shape is not None else None
     text = read_spec(spec if isinstance(spec, str) else Path(spec), limits)
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from .weights import Array
 
 
+DEFAULT_OPSET = 18
+
+
 class OnnxOptions(Record):
     """How an ONNX file is written; the weights are a file's, or drawn with `seed`, or left out."""
 
     weights: str | None = None
     seed: int = 0
     no_weights: bool = False
-    opset: int = 18
+    opset: int = DEFAULT_OPSET
     verify: bool = False
     max_params: int = DEFAULT_LIMITS.max_params
 
@@ -101,6 +104,10 @@ def _arrays(graph: Graph, options: OnnxOptions) -> tuple[Mapping[str, Array] | N
         return None, ()
     if options.weights is None:
         return drawn(graph, options.seed, options.max_params), ()
+    if not Path(options.weights).is_file():
+        raise FileNotFoundError(
+            f"{options.weights} {'is a folder' if Path(options.weights).is_dir() else 'does not exist'}"
+        )
     stored: Any = read(options.weights, graph)
     if stored.arrays is None:
         raise SpecError(stored.diagnostics)

@@ -169,7 +169,7 @@ def _unused_settings(build: Build, unit: Unit, frame: Frame) -> None:
     for name, value in build.settings.items():
         turns = build.asked.get(name)
         if isinstance(value, tuple) and turns is not None and len(value) not in (1, turns):
-            build.error("CNN015", f"{name} is set {len(value)} times and asked {turns} times", None)
+            build.error("CNN015", f"{name} is set {len(value)} times and asked {turns} time{'s' * (turns != 1)}", None)
         if name in unit.params or turns is not None or name == "classes" or name in words:
             continue
         near = closest(name, [*unit.params, *build.asked])

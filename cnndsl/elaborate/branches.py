@@ -71,7 +71,8 @@ def _merge(
             notes.append(Note(f"what comes in is {build.nodes[values[-1]].shape}"))
         return build.error(
             shape.code, shape.message.replace(type(op).__name__.upper(), name), layer.name_span, frame,
-            expected=shape.expected, found=shape.found, help=shape.help, notes=notes,
+            expected=shape.expected, found=shape.found, help=_shortcut(build, name, values, branches) or shape.help,
+            notes=notes,
             chain=max((build.chain(value) for value in values), key=len),
         )  # fmt: skip
     base = {"RES": "add", "SPLIT": "concat"}.get(name, name.lower())
@@ -79,6 +80,27 @@ def _merge(
     node = build.add(op, values, shape, node_name, layer.span)
     build.trace[-1] = Branches(node, tuple(trace for _, trace in ends))
     return node
+
+
+def _shortcut(build: Build, name: str, values: tuple[int, ...], branches: tuple[Stage, ...]) -> str | None:
+    """The shortcut that would make a RES without one meet, where a 1x1 convolution does."""
+    if name != "RES" or len(branches) != 1:
+        return None
+    made, came = (build.nodes[value].shape for value in values)
+    if made.rank != came.rank or not made.rank or not isinstance(made.channels, int):
+        return "the branch must keep the shape, or the shortcut be a branch of its own: RES[ f | shortcut ]"
+    strides = {
+        -(-n // m) for m, n in zip(made.spatial, came.spatial, strict=True) if isinstance(m, int) and isinstance(n, int)
+    }
+    stride = strides.pop() if len(strides) == 1 else 1
+    fits = all(
+        isinstance(n, int) and (n - 1) // stride + 1 == m for m, n in zip(made.spatial, came.spatial, strict=True)
+    )
+    if not fits and made.spatial != came.spatial:
+        return "the branch must keep the resolution, or the shortcut reduce it too: RES[ f | shortcut ]"
+    return (
+        f"give it a shortcut that does the same: RES[ f | CONV1-{made.channels}{f'/{stride}' if stride > 1 else ''} ]"
+    )
 
 
 def _split(build: Build, layer: Layer, branches: tuple[Stage, ...], x: int, frame: Frame, label: str | None) -> int:

@@ -46,7 +46,9 @@ def call(build: Build, definition: Definition, layer: Layer, x: int, frame: Fram
     if not _bind(build, definition, layer, frame, inside):
         return NOWHERE
     inside.repeated = frame.repeated
-    with open_scope(build, frame, label, syntax.name.lower(), syntax.name, labels_in(syntax.body)) as scope:
+    with open_scope(
+        build, frame, label, syntax.name.lower().strip("_") or "part", syntax.name, labels_in(syntax.body)
+    ) as scope:
         inside.namer = scope.namer
         inside.repeated = False
         return build.stage(syntax.body, x, inside)

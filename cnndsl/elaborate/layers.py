@@ -76,7 +76,7 @@ def plan_layer(build: Build, layer: Layer, found: Builtin, frame: Frame) -> Plan
             most = len(kind.positional)
             build.error(
                 "CNN017", f"{layer.name} takes {most or 'no'} unnamed argument{'s' * (most != 1)}", argument.span, frame,
-                help=_arguments_of(kind),
+                help=f"a width is written {layer.name}-64" if "width" in kind.fields else _arguments_of(kind),
             )  # fmt: skip
             break
         written.append((field, argument.value, argument.span))
@@ -107,7 +107,7 @@ def _place(build: Build, plan: Plan, layer: Layer, field: str, value: Expression
 
 
 def _arguments_of(kind: type[Parameters]) -> str:
-    names = [name for name in kind.fields if name not in ("kernel", "width", "stride")]
+    names = list(kind.fields)
     return f"{kind.names[0]} takes {', '.join(names)}" if names else f"{kind.names[0]} takes no arguments"
 
 

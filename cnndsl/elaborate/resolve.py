@@ -130,6 +130,26 @@ def _report(build: Build, code: str, message: str, at: Name | Call, suggestion: 
     return UNKNOWN
 
 
+_ELSEWHERE: Final = {
+    "BATCHNORM": "BN", "LAYERNORM": "LN", "INSTANCENORM": "IN", "GROUPNORM": "GN", "LOCALRESPONSENORM": "LRN",
+    "LINEAR": "FC", "DENSE": "FC", "FULLYCONNECTED": "FC", "IDENTITY": "ID", "SKIP": "RES", "RESIDUAL": "RES",
+    "CONVTRANSPOSE": "UPCONV", "TRANSPOSEDCONV": "UPCONV", "DECONV": "UPCONV", "UPSAMPLE": "UP", "UPSAMPLING": "UP",
+    "INTERPOLATE": "UP", "GLOBALAVGPOOL": "GAP", "GLOBALAVERAGEPOOL": "GAP", "GLOBALMAXPOOL": "GMP",
+    "AVERAGEPOOL": "AVGPOOL", "DEPTHWISE": "DWCONV", "DEPTHWISECONV": "DWCONV", "SEPARABLECONV": "SEPCONV",
+    "LEAKYRELU": "LRELU", "HARDSWISH": "HSWISH", "HARDSIGMOID": "HSIGMOID", "CONCATENATE": "CONCAT", "CAT": "CONCAT",
+    "CONVOLUTION": "CONV", "CHANNELSHUFFLE": "SHUFFLE", "PIXELSHUFFLE": "UP", "ZEROPAD": "PAD", "LAYERSCALE": "SCALE",
+}  # fmt: skip
+"""What other languages and frameworks call a layer."""
+
+
+def _by_another_name(name: str) -> str | None:
+    """The layer that a name stands for elsewhere: `BatchNorm2d`, `Conv2D`, `Linear`, `max_pool`."""
+    plain = re.sub(r"[123]D$", "", name.upper().replace("_", ""))
+    if plain in _ELSEWHERE:
+        return _ELSEWHERE[plain]
+    return plain if plain != name.upper() and (plain in LAYERS or plain in BRANCHING) else None
+
+
 def unknown_layer(build: Build, layer: Layer, frame: Frame) -> None:
     """Report a stage whose name is nothing."""
     subject = _NOT_YET.get(layer.name.upper())
@@ -138,7 +158,11 @@ def unknown_layer(build: Build, layer: Layer, frame: Frame) -> None:
         return
     match = _SUFFIXED.fullmatch(layer.name)
     stem, suffix = (match[1], match[2]) if match else (layer.name, "")
-    near = closest(layer.name, frame.unit.definitions) or closest(stem.upper(), [*LAYERS, *BRANCHING])
+    near = (
+        closest(layer.name, frame.unit.definitions)
+        or _by_another_name(layer.name)
+        or closest(stem.upper(), [*LAYERS, *BRANCHING])
+    )
     if near is None:
         near = closest(layer.name, [*frame.unit.definitions, *frame.env])
         suffix = ""
@@ -146,7 +170,7 @@ def unknown_layer(build: Build, layer: Layer, frame: Frame) -> None:
     shown = f"{near}{suffix if takes_kernel else ''}" if near else None
     build.error(
         "CNN010", f"unknown layer {layer.name}", layer.name_span, frame, found=layer.name,
-        help=f"did you mean {shown}?" if shown else "define it with `def`, or see `docs/language.md` for the built-in layers",
+        help=f"did you mean {shown}?" if shown else f"define it with `def`; built in are {', '.join([*LAYERS, *BRANCHING])}",
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def both_ends(x: Shape, argument: str, value: Window) -> Pads | Problem:
     if isinstance(value, tuple) and len(value) != x.rank:
         return Problem(
             "CNN108",
-            f"{argument} has {len(value)} numbers, the input {x} has {x.rank} axes",
+            f"{argument} has {len(value)} numbers, the input {x} has {x.rank} ax{'i' if x.rank == 1 else 'e'}s",
             f"one number, {x.rank}, or {2 * x.rank} as {ORDERS[x.rank]}",
             f"({', '.join(map(str, value))})",
             argument=argument,
