@@ -6,16 +6,18 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint format bench clean
+.PHONY: help demo test test-long test-zoo lint format bench clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
-# Made anew when what is to be installed changes; torch first, so that the CPU build is taken.
+# Made anew when what is to be installed changes; torch first, so that the CPU build is taken; torchvision and timm, which the
+# tests compare with, without their dependencies, so that it stays.
 $(STAMP): pyproject.toml constraints.txt hatch_build.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps torchvision timm
 	$(BIN)/python -m compileall -q cnndsl
 	@touch $@
 
@@ -31,7 +33,10 @@ test: lint ## everything that CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 test-long: $(STAMP) ## the property tests with thousands of cases
-	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 2 -m ""
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 2 -m "not zoo"
+
+test-zoo: $(STAMP) ## every architecture against its reference, weight for weight: an hour
+	$(BIN)/python -m pytest -n 2 tests/test_zoo.py tests/test_transplant.py -m ""
 
 bench: $(STAMP) ## the benchmarks' tables
 	$(BIN)/python -m benchmarks

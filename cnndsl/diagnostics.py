@@ -48,6 +48,8 @@ CODES = {
     "CNN029": "too-many-parameters",
     "CNN030": "weights-do-not-fit",
     "CNN031": "weights-of-another-version",
+    "CNN032": "checkpoint-does-not-fit",
+    "CNN033": "ambiguous-checkpoint",
     # 1xx: shapes
     "CNN101": "channel-mismatch",
     "CNN102": "spatial-mismatch",

@@ -61,6 +61,16 @@ def find(name: str) -> tuple[Path, Mapping[str, Any]] | None:
     return path, member.settings if member else {}
 
 
+def matching(pattern: str) -> list[Member]:
+    """The members whose name has this part, or fits this pattern with `*` and `?`, in the order of the index."""
+    from fnmatch import fnmatchcase
+
+    wanted = pattern.lower().removeprefix("zoo:")
+    if not any(c in wanted for c in "*?["):
+        wanted = f"*{wanted}*"
+    return [member for name, member in members().items() if fnmatchcase(name.lower(), wanted)]
+
+
 def closest(name: str) -> list[str]:
     """The names most like one that is not in the zoo, best first."""
     import difflib

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from hypothesis import Phase, settings
 from notation import Spec, written
 from reference import Run
 
@@ -18,6 +20,11 @@ from cnndsl.source import Source
 Arrays = dict[str, np.ndarray]
 TOLERANCE = 1e-4
 """Of float32 on two backends, relative to the largest value."""
+
+
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+unshrunk = settings(phases=[Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if LONG else [])])
+"""Shrinking a network takes minutes, and its text is easily read as it is: only in the long profile."""
 
 
 def compiled(spec: Spec, dimensions_: str | None = None, fixed: str | None = None) -> Compiled:

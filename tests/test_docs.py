@@ -15,7 +15,7 @@ from cnndsl.analysis.statistics import statistics
 from cnndsl.api import findings, lint, parse
 from cnndsl.arithmetic import FUNCTIONS
 from cnndsl.check import METRICS
-from cnndsl.cli import _LIMITS
+from cnndsl.cli.request import LIMIT_OPTIONS
 from cnndsl.compiler import Text, compile_text, dimensions, setting
 from cnndsl.diagnostics import CODES
 from cnndsl.elaborate.branches import AUX_WEIGHT
@@ -253,7 +253,9 @@ def test_what_is_left_out_is_what_the_page_says(text: str, same: str) -> None:
 
 def test_limits_combinators_functions_and_metrics_are_all_there() -> None:
     limits = [(row[0], row[1]) for row in table(LANGUAGE, "option")]
-    assert limits == [(f"`--{field.replace('_', '-')}`", f"`{getattr(DEFAULT_LIMITS, field)}`") for field in _LIMITS]
+    assert limits == [
+        (f"`--{field.replace('_', '-')}`", f"`{getattr(DEFAULT_LIMITS, field)}`") for field in LIMIT_OPTIONS
+    ]
     combinators = " ".join(row[0] for row in table(LANGUAGE, "combinator"))
     assert list(dict.fromkeys(re.findall(r"`([A-Z]+)", combinators))) == list(BRANCHING)
     assert set(re.findall(r"`(\w+)\(", " ".join(row[0] for row in table(LANGUAGE, "function")))) == FUNCTIONS.keys()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "cnndsl"
-HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "safetensors", "pydantic", "lark", "tqdm")
+HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "safetensors", "pydantic", "lark", "tqdm", "matplotlib")
 
 LAYERS = (
     {"version", "record", "extras", "files", "reserved"},
@@ -27,12 +27,12 @@ LAYERS = (
     {"parser", "formatter", "arithmetic"},
     {"elaborate", "analysis"},
     {"check", "lint", "expand", "weights"},
-    {"lower"},
-    {"data", "zoo"},
+    {"lower", "convert"},
+    {"data", "zoo", "checkpoint"},
     {"compiler"},
     {"verify", "train"},
-    {"doctor", "backends", "rewrite"},
-    {"api"},
+    {"doctor", "backends", "rewrite", "compare"},
+    {"api", "picture"},
     {"cli"},
     {"__init__"},
     {"__main__", "demo"},
@@ -45,14 +45,15 @@ ALLOWED = {
 """Imports against the order, each for a reason: a graph's `json` is written by `serialise`, when it is called."""
 
 WHERE = {
-    "torch": {"lower/torch", "verify", "train", "demo", "doctor", "data"},
+    "torch": {"lower/torch", "verify", "train", "demo", "doctor", "data", "checkpoint"},
     "onnx": {"lower/onnx", "verify", "doctor"},
     "onnxruntime": {"verify", "doctor", "demo"},
-    "numpy": {"weights", "lower", "verify", "train", "data", "demo", "doctor", "api"},
-    "safetensors": {"weights", "train"},
+    "numpy": {"weights", "lower", "verify", "train", "data", "demo", "doctor", "api", "checkpoint"},
+    "safetensors": {"weights", "train", "checkpoint"},
     "pydantic": {"ops/models", "serialise", "doctor"},
     "lark": {"parser"},
     "tqdm": {"train"},
+    "matplotlib": {"picture"},
 }
 """The modules that may import a package, as the beginnings of their paths."""
 
@@ -113,7 +114,8 @@ def test_heavy_packages_where_they_are_used(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit_", ["ir", "ops", "shape", "symbolic", "analysis", "weights", "lower", "verify", "serialise"]
+    "unit_",
+    ["ir", "ops", "shape", "symbolic", "analysis", "weights", "lower", "verify", "serialise", "convert", "checkpoint"],
 )
 def test_what_follows_elaboration_looks_at_no_syntax(unit_: str) -> None:
     for path in modules():
@@ -138,7 +140,7 @@ def test_no_host_code(module: str) -> None:
                 assert node.func.id != module, f"{path}:{node.lineno}"
 
 
-@pytest.mark.parametrize("command", ["lint", "stats", "expand"])
+@pytest.mark.parametrize("command", ["lint", "stats", "expand", "compare"])
 def test_the_commands_that_read_load_nothing_heavy(command: str, tmp_path: Path) -> None:
     spec = tmp_path / "net.cnn"
     spec.write_text("input 3x32x32\ndef B(w) = RES[ CONV3-w - BN | CONV1-w ] - RELU\nB(8)*3 - GAP - FC-10, SOFTMAX\n")

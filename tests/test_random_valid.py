@@ -64,6 +64,13 @@ PADDED_POOL_LATER = Spec(
     (1, 1), Pipe((Layer("CONV", width=1), PAD, Layer("CROP", arguments=(("crop", 0),)), Layer("POOL")))
 )
 """Here after it has removed the crop."""
+PADDED_OUTPUT = Spec(
+    (3, 6),
+    Pipe(
+        (Layer("UPCONV", 1, 4, 1, (("dilation", 3), ("output_padding", 2), ("bias", False))), Layer("POOL", 3, None, 1))
+    ),
+)
+"""And the zeros of an output padding that ONNX has no attribute for."""
 PADDED_NORMS = Spec((5, 3), Pipe((Layer("CONV", 1, 5), Layer("LN"), PAD, Layer("LN"), PAD, Layer("POOL"))))
 """Its transpose optimiser moves the transposes around LN past the padding."""
 SOFTMAX_TWICE = Spec((3,), Pipe((Layer("SOFTMAX"),)), classes=2, ending=("SOFTMAX",))
@@ -147,6 +154,7 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
 @example(PADDED_POOL, 17)
 @example(PADDED_POOL, 18)
 @example(PADDED_POOL_LATER, 18)
+@example(PADDED_OUTPUT, 18)
 @example(PADDED_NORMS, 18)
 def test_onnx_runtime_computes_what_pytorch_does(spec: Spec, opset: int) -> None:
     """And ONNX's own shape inference finds our shapes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...ops.conv import Conv, ConvTranspose
 from ...ops.linear import Flatten, Linear
-from .emit import Attribute, Emitter
+from .emit import NEARLY_ZERO, Attribute, Emitter
 from .reduce import stretch
 
 
@@ -34,7 +34,7 @@ def conv_transpose(op: ConvTranspose, at: Emitter) -> None:
     weight, *bias = _weights(at)
     value = at.part("convolved", "ConvTranspose", at.input, weight, **attributes)
     pads = (0, 0, *[0] * at.rank, 0, 0, *beyond)
-    inputs = (value, at.integers("pads", pads), at.floats("zero", 0.0))
+    inputs = (value, at.integers("pads", pads), at.floats("zero", 0.0 if bias else NEARLY_ZERO))
     if not bias:
         at.emit("Pad", *inputs)
         return

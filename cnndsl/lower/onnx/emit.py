@@ -16,6 +16,14 @@ from ...shape import Channels, Shape
 
 BATCH = "N"
 
+NEARLY_ZERO = float(np.finfo(np.float32).tiny)
+"""What is padded in place of 0 where a pool may follow: 1.2e-38.
+
+ONNX Runtime's optimiser (PadFusion, still in 1.31) makes zeros before a MaxPool the pool's own padding, which never
+wins: the maximum of negative values comes out negative. It sees the MaxPool behind whatever else does nothing, a crop of
+0 for one. It fuses no other value; a Pad with axes it leaves alone too, but its transpose optimiser breaks that.
+"""
+
 Array: TypeAlias = npt.NDArray[Any]
 Attribute: TypeAlias = int | float | str | Sequence[int]
 

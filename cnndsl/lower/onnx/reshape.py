@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...ops.reshape import Crop, Pad, Scale, Shuffle, Slice, Upsample
-from .emit import Emitter
+from .emit import NEARLY_ZERO, Emitter
 from .reduce import stretch
 
 _TO_THE_END = 2**63 - 1
@@ -44,17 +44,8 @@ def pad(op: Pad, at: Emitter) -> None:
     inputs = [at.input, at.integers("pads", (0, first, *before, 0, last, *after))]
     if op.mode == "constant":
         fused = op.value == 0 and at.node.name in at.draft.beyond_convolutions
-        inputs.append(at.floats("value", _NEARLY_ZERO if fused else float(op.value)))
+        inputs.append(at.floats("value", NEARLY_ZERO if fused else float(op.value)))
     at.emit("Pad", *inputs, mode=_PAD_MODES[op.mode])
-
-
-_NEARLY_ZERO = float(np.finfo(np.float32).tiny)
-"""What is padded in place of 0 unless a convolution alone follows: 1.2e-38.
-
-ONNX Runtime's optimiser (PadFusion, still in 1.31) makes zeros before a MaxPool the pool's own padding, which never
-wins: the maximum of negative values comes out negative. It sees the MaxPool behind whatever else does nothing, a crop of
-0 for one. It fuses no other value; a Pad with axes it leaves alone too, but its transpose optimiser breaks that.
-"""
 
 
 def crop(op: Crop, at: Emitter) -> None:

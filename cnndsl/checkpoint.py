@@ -1,0 +1,236 @@
+"""State dicts of other implementations: read without running what is in them, and converted to a spec's weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from .convert import Match, Misfit, Tensor, match
+from .diagnostics import Diagnostic, Severity, SpecError
+from .extras import need
+from .ir import Graph
+from .record import Record
+from .source import Span
+from .weights import Array, Arrays
+
+PICKLED: Final = (".pth", ".pt", ".bin", ".ckpt", ".tar")
+WRAPPERS: Final = ("state_dict", "model", "model_state_dict", "model_state", "net")
+"""Where training programs put the state dict in what they save, in the order of looking."""
+
+PARALLEL: Final = "module."
+"""What `torch.nn.DataParallel` puts before every name."""
+
+_LARGEST_HEADER: Final = 100 * 2**20
+
+
+class Checkpoint(Record):
+    """A file's arrays: what they are, and `load`, which reads one by name, floating-point numbers as float32.
+
+    `registered`: they are in the order in which the implementation registered them.
+    """
+
+    tensors: tuple[Tensor, ...]
+    load: Callable[[str], Array]
+    registered: bool
+
+
+class Converted(Record):
+    """A spec's weights from a checkpoint, and which array became which."""
+
+    arrays: Arrays
+    match: Match
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """The state dict in a `.safetensors` file, or in one that torch pickled, of tensors only.
+
+    A state dict within an entry of `WRAPPERS` is found; what is no tensor beside it is passed over. Nothing is ever
+    executed: a pickle that would construct anything but tensors is refused. Raises SpecError where the file is no such
+    thing, OSError where it cannot be read, MissingExtra where torch is needed and not installed.
+    """
+    with Path(path).open("rb"):
+        pass
+    ending = Path(path).suffix.lower()
+    if ending == ".safetensors":
+        return _prefix_dropped(_safetensors(path))
+    if ending in PICKLED:
+        return _prefix_dropped(_pickled(path))
+    raise unreadable(path, f"its name ends in {ending or 'nothing'}, not in .safetensors, {', '.join(PICKLED)}")
+
+
+def convert(
+    graph: Graph,
+    checkpoint: Checkpoint,
+    *,
+    spans: tuple[Span, ...] = (),
+    given: Mapping[str, str] | None = None,
+    missing: Callable[[Graph], Mapping[str, Array]] | None = None,
+) -> Converted:
+    """The weights of a graph from a checkpoint's arrays, matched by structure.
+
+    `given` says for names of ours which of theirs they are; with `missing`, a part is enough, and it gives the rest.
+    `spans` are the places of the graph's nodes, for diagnostics. Raises SpecError where the arrays do not fit, ValueError
+    where `given` has unknown names.
+    """
+    found = match(graph, checkpoint.tensors, registered=checkpoint.registered, given=given, partial=missing is not None)
+    if isinstance(found, Misfit):
+        raise SpecError((_diagnostic(found, spans),))
+    arrays = dict(missing(graph)) if missing is not None else _counters(graph)
+    for pair in found.pairs:
+        arrays[pair.ours] = checkpoint.load(pair.theirs).reshape(pair.shape)
+    return Converted(arrays, found)
+
+
+def _counters(graph: Graph) -> Arrays:
+    """The counters of batches, which an older file lacks."""
+    return {
+        f"{node.name}.{weight.name}": np.zeros(weight.shape, np.int64)
+        for node in graph.nodes
+        for weight in node.op.weights(graph.inputs(node))
+        if weight.role == "counter"
+    }
+
+
+def _diagnostic(misfit: Misfit, spans: tuple[Span, ...]) -> Diagnostic:
+    span = spans[misfit.node] if misfit.node is not None and misfit.node < len(spans) else None
+    if misfit.ambiguous:
+        advice = "say which is which with --map, or take a .pth file, which keeps the order of the layers"
+        return Diagnostic("CNN033", Severity.ERROR, misfit.message, span, None, misfit.found, help=advice)
+    advice = "convert what fits with --partial, or say what goes where with --map"
+    return Diagnostic("CNN032", Severity.ERROR, misfit.message, span, misfit.expected, misfit.found, help=advice)
+
+
+def unreadable(path: str | os.PathLike[str], problem: str) -> SpecError:
+    """The error for a file that holds no state dict."""
+    message = f"the weights in {os.fspath(path)} cannot be used: {problem}"
+    advice = "save the state dict alone, with torch.save(model.state_dict(), ...) or safetensors"
+    return SpecError((Diagnostic("CNN030", Severity.ERROR, message, None, help=advice),))
+
+
+def _prefix_dropped(checkpoint: Checkpoint) -> Checkpoint:
+    """Without what `DataParallel` puts before all names."""
+    if not checkpoint.tensors or not all(tensor.name.startswith(PARALLEL) for tensor in checkpoint.tensors):
+        return checkpoint
+    load = checkpoint.load
+    bare = tuple(tensor.replace(name=tensor.name.removeprefix(PARALLEL)) for tensor in checkpoint.tensors)
+    return checkpoint.replace(tensors=bare, load=lambda name: load(PARALLEL + name))
+
+
+# -- safetensors
+
+
+def _safetensors(path: str | os.PathLike[str]) -> Checkpoint:
+    """The file sorts its arrays by name, so nothing is left of their order."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:  # checks every offset
+            names = list(file.keys())
+            slices = {name: file.get_slice(name) for name in names}
+            tensors = tuple(Tensor(name, tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items())
+    except SafetensorError as error:
+        raise unreadable(path, f"it cannot be read as safetensors: {error}") from None
+    kinds = {tensor.name: tensor.dtype for tensor in tensors}
+
+    def load(name: str) -> Array:
+        if kinds[name] == "BF16":
+            return _bfloat16(path, name)
+        with safe_open(path, framework="np") as file:
+            return _plain(file.get_tensor(name))
+
+    return Checkpoint(tensors, load, registered=False)
+
+
+def _bfloat16(path: str | os.PathLike[str], name: str) -> Array:
+    """An array of bfloat16, which numpy does not know: the upper halves of float32."""
+    with Path(path).open("rb") as file:
+        size = min(int.from_bytes(file.read(8), "little"), _LARGEST_HEADER)
+        entry = json.loads(file.read(size))[name]
+        start, end = entry["data_offsets"]
+        file.seek(8 + size + start)
+        halves = np.frombuffer(file.read(end - start), "<u2")
+    return (halves.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
+
+
+def _plain(array: Array) -> Array:
+    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array.astype(np.int64, copy=False)
+
+
+# -- pickles of torch
+
+
+def _pickled(path: str | os.PathLike[str]) -> Checkpoint:
+    torch = need("torch", "torch")
+    import warnings
+    from pickle import UnpicklingError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles by others than torch, which it then refuses
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        problem = next(iter(_sentences(str(error))), "it is no checkpoint")
+        raise unreadable(path, f"it holds more than tensors, or is damaged: {problem}") from None
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
+        raise unreadable(path, f"torch cannot read it: {next(iter(_sentences(str(error))), 'damaged')}") from None
+    state = _state(content, torch)
+    if not state:
+        raise unreadable(path, "there is no state dict in it")
+    tensors = tuple(Tensor(name, tuple(value.shape), str(value.dtype)) for name, value in state.items())
+
+    def load(name: str) -> Array:
+        value = state[name].detach()
+        plain: Array = value.to(torch.float32 if value.is_floating_point() else torch.int64).numpy()
+        return plain
+
+    return Checkpoint(tensors, load, registered=True)
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """The lines of torch's message that say what is wrong, without its advice to trust the file."""
+    for line in text.splitlines():
+        if line.strip() and "weights_only" not in line:
+            yield line.strip()
+
+
+def _state(content: Any, torch: Any) -> dict[str, Any]:
+    """The tensors by name of a pickle's content, or of the entry that wraps them."""
+    if not isinstance(content, Mapping):
+        return {}
+    found = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
+    if found:
+        return found
+    for wrapper in WRAPPERS:
+        if wrapper in content and (within := _state(content[wrapper], torch)):
+            return within
+    return {}
+
+
+def read_map(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Which of theirs each of ours is, from a JSON or TOML file: `{"conv1": "features.0"}`. Raises ValueError, OSError."""
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        if Path(path).suffix.lower() == ".toml":
+            import tomllib
+
+            found: Any = _flat(tomllib.loads(text))
+        else:
+            found = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)} cannot be read: {error}") from None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise ValueError(f'{os.fspath(path)} must hold an object of names, as in {{"conv1": "features.0"}}')
+    return found
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The tables that TOML makes of dotted names, as those names."""
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return found
