@@ -35,7 +35,7 @@ test: lint ## everything that CI runs
 test-long: $(STAMP) ## the property tests with thousands of cases
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 2 -m "not zoo"
 
-test-zoo: $(STAMP) ## every architecture against its reference, weight for weight: an hour
+test-zoo: $(STAMP) ## every architecture against its reference, weight for weight: minutes
 	$(BIN)/python -m pytest -n 2 tests/test_zoo.py tests/test_transplant.py -m ""
 
 bench: $(STAMP) ## the benchmarks' tables
