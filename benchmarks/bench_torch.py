@@ -12,7 +12,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -158,27 +158,27 @@ def measure(modules: list[nn.Module], x: torch.Tensor, rounds: int, training: bo
     return [statistics.median(values) for values in times]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--device", default="cpu")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
-    x = torch.randn(arguments.batch, 3, arguments.size, arguments.size, device=device)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    x = torch.randn(options.batch, 3, options.size, options.size, device=device)
     print(f"{'network':12}{'':16}{'by hand':>12}{'compiled':>12}{'ratio':>9}")
     for name, (spec, by_hand) in NETWORKS.items():
-        compiled = cnndsl.load(spec, input=f"3x{arguments.size}x{arguments.size}").torch().to(device)
+        compiled = cnndsl.load(spec, input=f"3x{options.size}x{options.size}").torch().to(device)
         written = by_hand().to(device)
         same_weights(compiled, written)
         torch.testing.assert_close(compiled.eval()(x), written.eval()(x), rtol=1e-3, atol=1e-4)
         for title, training in (("forward", False), ("training step", True)):
-            hand, ours = measure([written, compiled], x, arguments.rounds, training)
+            hand, ours = measure([written, compiled], x, options.rounds, training)
             print(f"{name:12}{title:16}{hand * 1e3:9.2f} ms{ours * 1e3:9.2f} ms{ours / hand:9.3f}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

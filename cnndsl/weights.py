@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from math import sqrt
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -189,6 +191,19 @@ def save(path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, Array]
         mode = staged.stat().st_mode
         save_file(contiguous, staged, metadata={"name": graph.name, "hash": graph.hash(), "version": version()})
         staged.chmod(mode)  # save_file keeps others from reading
+        _sort_metadata(staged)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put a safetensors header's metadata in order, which the library leaves to chance: equal weights, equal bytes."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(size)
+        if len(text) == size:
+            file.seek(8)
+            file.write(text)
 
 
 def read(path: str | os.PathLike[str], graph: Graph) -> Stored:

@@ -126,8 +126,19 @@ def test_zoo_shows_a_spec_and_its_settings(capsys: pytest.CaptureFixture[str]) -
     assert head == "# resnet18: resnet.cnn --set depth=18"
     found = find("resnet18")
     assert found is not None
-    assert text == found[0].read_text(encoding="utf-8")
-    assert not cnndsl.lint(f"{head}\n\n{text}", depth=18) or "use" in text
+    assert text == found[0].read_text(encoding="utf-8").replace(
+        'use "blocks/residual.cnn"', 'use "zoo:blocks/residual"'
+    )
+
+
+@pytest.mark.parametrize("name", ["resnet18", "inception_v4", "efficientnet_b0", "lenet5"])
+def test_a_copy_compiles_anywhere(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["zoo", "show", name]) == 0
+    copy = tmp_path / "mine.cnn"
+    copy.write_text(capsys.readouterr().out, encoding="utf-8")
+    settings = dict(members()[name].settings)
+    assert cnndsl.lint(copy, **settings) == ()
+    assert cnndsl.load(copy, **settings).graph.hash() == cnndsl.load(f"zoo:{name}").graph.hash()
 
 
 def test_zoo_refuses(capsys: pytest.CaptureFixture[str]) -> None:

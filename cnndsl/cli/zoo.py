@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from .. import zoo
@@ -44,11 +45,18 @@ def _show(name: str) -> int:
     name = name.removeprefix("zoo:")
     text = read_spec(f"zoo:{name}")
     member = zoo.members().get(name)
-    if member is not None and (member.settings or member.spec != name):
+    if member is not None:
         given = " ".join(f"--set {key}={_written(value)}" for key, value in member.settings.items())
         print(f"# {name}: {member.spec}.cnn {given}".rstrip() + "\n")
-    sys.stdout.write(text.source.text)
+    sys.stdout.write(_at_home_anywhere(text.source.text, PurePosixPath(name).parent))
     return CLEAN
+
+
+def _at_home_anywhere(text: str, folder: PurePosixPath) -> str:
+    """A spec of the package with the files that it uses named as the package's, so that a copy of it compiles."""
+    return re.sub(
+        r'^use "(?!zoo:)(.+?)(\.cnn)?"', lambda found: f'use "zoo:{folder / found[1]}"', text, flags=re.MULTILINE
+    )
 
 
 def _written(value: object) -> str:
