@@ -20,7 +20,7 @@ from .units import Definition, Library, Missing, Unit
 Parse = Callable[[Source], File]
 """Text to syntax, reporting what is wrong."""
 
-MAX_FILES: Final = 100
+MAX_FILES: Final = 50
 
 
 class Loader:
