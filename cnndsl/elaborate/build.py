@@ -86,9 +86,6 @@ class Frame:
         """The same place, naming its nodes with another namer."""
         return Frame(build, self.unit, self.defaults, self.env, self.labels, namer, self.calls)
 
-    def __reduce__(self) -> Any:
-        raise TypeError("frames stay inside elaboration")
-
 
 Rule = Callable[["Build", Any, int, Frame, "str | None"], int]
 

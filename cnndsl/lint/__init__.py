@@ -8,18 +8,9 @@ from typing import Final
 
 from ..diagnostics import Diagnostic, Severity
 from ..ir import Graph
-from ..record import Record
 from ..source import Span
 from ..syntax import Comment
 from . import columns_dropped
-
-
-class Linted(Record):
-    """What a rule sees: the graph, and where each node was written."""
-
-    graph: Graph
-    spans: tuple[Span, ...]
-
 
 Rule = Callable[[Graph, tuple[Span, ...]], Iterator[Diagnostic]]
 
