@@ -55,14 +55,14 @@ class Network(Record):
         (LoweringError) or is of no layer, OSError.
         """
         from .lower.onnx import write_onnx
-        from .weights import init, tensors
+        from .weights import initial, tensors
 
         if weights is not None:
             known = {f"{node.name}.{weight.name}" for _, node, weight in tensors(self.graph)}
             stray = next((name for name in weights if name not in known), None)
             if stray is not None:
                 raise ValueError(f"the network has no array {stray}")
-        write_onnx(path, self.graph, init(self.graph, seed) if weights is None else weights, opset=opset)
+        write_onnx(path, self.graph, initial(self.graph, seed) if weights is None else weights, opset=opset)
 
     def stats(self) -> Statistics:
         """Parameters, MACs, memory and receptive field, by layer and in all."""

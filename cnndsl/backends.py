@@ -14,7 +14,7 @@ from .limits import DEFAULT_LIMITS
 from .record import Record
 
 if TYPE_CHECKING:
-    from .weights import Array
+    from .weights import Array, Normal
 
 
 DEFAULT_OPSET = 18
@@ -64,14 +64,16 @@ def compile_onnx(graph: Graph, target: Path, options: OnnxOptions) -> Written:
     """
     from .lower.onnx import write_onnx
 
-    arrays, warnings = _arrays(graph, options)
+    values, warnings = _values(graph, options)
     if not options.verify:
-        return Written(write_onnx(target, graph, arrays, opset=options.opset), (), warnings)
-    if arrays is None:
+        return Written(write_onnx(target, graph, values, opset=options.opset), (), warnings)
+    if values is None:
         raise ValueError("--verify needs weights: leave out --no-weights")
     from .files import publish
     from .verify import verify
+    from .weights import in_memory
 
+    arrays = in_memory(values)
     target.parent.stat()
     regular = target.is_file() or not target.exists()
     with tempfile.TemporaryDirectory(dir=target.parent if regular else None, prefix=".cnndsl-") as folder:
@@ -86,24 +88,31 @@ def compile_onnx(graph: Graph, target: Path, options: OnnxOptions) -> Written:
 
 def drawn(graph: Graph, seed: int, most: int) -> Mapping[str, Array]:
     """The first weights of a network; raises SpecError where it has more than `most` parameters."""
+    from .weights import in_memory
+
+    return in_memory(_initial(graph, seed, most))
+
+
+def _initial(graph: Graph, seed: int, most: int) -> Mapping[str, Array | Normal]:
+    """The first weights, not drawn yet."""
     shapes = (weight.shape for node in graph.nodes[1:] for weight in node.op.weights(graph.inputs(node)))
     count = sum(map(prod, shapes))
     if count > most:
         message = f"the network has {count:,} parameters, {4 * count:,} bytes"
         advice = "if it is meant, raise the limit with --max-params, or leave them out with --no-weights"
         raise SpecError((Diagnostic("CNN029", Severity.ERROR, message, None, f"at most {most:,}", help=advice),))
-    from .weights import init
+    from .weights import initial
 
-    return init(graph, seed)
+    return initial(graph, seed)
 
 
-def _arrays(graph: Graph, options: OnnxOptions) -> tuple[Mapping[str, Array] | None, tuple[Diagnostic, ...]]:
-    from .weights import read
+def _values(graph: Graph, options: OnnxOptions) -> tuple[Mapping[str, Array | Normal] | None, tuple[Diagnostic, ...]]:
+    from .storage import read
 
     if options.no_weights:
         return None, ()
     if options.weights is None:
-        return drawn(graph, options.seed, options.max_params), ()
+        return _initial(graph, options.seed, options.max_params), ()
     if not Path(options.weights).is_file():
         raise FileNotFoundError(
             f"{options.weights} {'is a folder' if Path(options.weights).is_dir() else 'does not exist'}"

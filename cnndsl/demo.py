@@ -38,8 +38,8 @@ def _demo(folder: Path, epochs: int, seed: int, progress: bool) -> int:
     from .files import write_text
     from .lower.torch import to_arrays
     from .lower.torch_source import to_source
+    from .storage import save
     from .train import accuracy, evaluate_onnx, predictor, train
-    from .weights import save
 
     folder.mkdir(parents=True, exist_ok=True)
     _step(1, f"lint {SPEC}")

@@ -1,21 +1,16 @@
-"""The weights of a network: one initialisation for PyTorch and ONNX, and safetensors files that know their graph."""
+"""The first weights of a network: one initialisation for PyTorch and ONNX."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Iterator, Mapping
 from functools import cache
-from math import sqrt
-from pathlib import Path
-from typing import Any, TypeAlias
+from math import prod, sqrt
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from .diagnostics import Diagnostic, Severity
-from .files import OutputFiles
 from .ir import Graph, Node
 from .ops.activation import Activation, Maxout, PRelu, Softmax
 from .ops.base import Op, Weight
@@ -23,7 +18,6 @@ from .ops.conv import Conv, ConvTranspose
 from .ops.linear import Linear
 from .ops.reshape import Scale
 from .record import Record
-from .version import version
 
 Array: TypeAlias = npt.NDArray[Any]
 Arrays: TypeAlias = dict[str, Array]
@@ -60,6 +54,49 @@ SCORES = 0.1
 """The gain of what makes the network's output: small scores, so that the first loss of a C-way softmax is about ln C."""
 
 
+class Normal(Record):
+    """A weight not drawn yet: normal numbers with mean 0 and this standard deviation, 32-bit floats.
+
+    They come from a stream of their own, and are quantiles, looked up with sixteen random bits each: 65,536 different
+    numbers, up to 4.3 deviations, at a fifth of the price of drawing them exactly.
+    """
+
+    shape: tuple[int, ...]
+    deviation: float
+    stream: str
+
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float32)
+
+    @property
+    def size(self) -> int:
+        """How many numbers."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all of them."""
+        return self.size * self.dtype.itemsize
+
+    def blocks(self) -> Iterator[Array]:
+        """The numbers, a block at a time; each overwrites the one before."""
+        digest = hashlib.blake2b(self.stream.encode(), digest_size=16).digest()
+        source = np.random.SFC64(int.from_bytes(digest, "little"))
+        numbers = _quantiles() * np.float32(self.deviation)
+        block = np.empty(min(self.size, _BLOCK), np.float32)
+        for start in range(0, self.size, _BLOCK):
+            block = block[: self.size - start]
+            bits = source.random_raw(-(-block.size // 4)).astype("<u8", copy=False).view("<u2")
+            np.take(numbers, bits[: block.size], out=block, mode="clip")
+            yield block
+
+    def array(self) -> Array:
+        """The numbers as one array of this shape."""
+        drawn = np.empty(self.size, np.float32)
+        for index, block in enumerate(self.blocks()):
+            drawn[index * _BLOCK : index * _BLOCK + block.size] = block
+        return drawn.reshape(self.shape)
+
+
 def init(graph: Graph, seed: int = 0) -> Arrays:
     """The initial weights and running statistics, by state-dict name (`stage1.conv1.weight`), in the graph's order.
 
@@ -71,16 +108,25 @@ def init(graph: Graph, seed: int = 0) -> Arrays:
 
     Every array has a random stream of its own, from the seed and its name: a layer more changes no other's numbers.
     """
+    return in_memory(initial(graph, seed))
+
+
+def initial(graph: Graph, seed: int = 0) -> dict[str, Array | Normal]:
+    """What `init` gives, the weights not drawn yet: for a file that is written as they are."""
     gains = _gains(graph)
-    arrays: Arrays = {}
+    values: dict[str, Array | Normal] = {}
     for index, node, weight in tensors(graph):
         name = f"{node.name}.{weight.name}"
         if weight.role == "weight":
-            arrays[name] = np.empty(weight.shape, np.float32)
-            _fill(arrays[name], _deviation(weight, gains[index]), f"{seed}/{name}")
+            values[name] = Normal(weight.shape, _deviation(weight, gains[index]), f"{seed}/{name}")
         else:
-            arrays[name] = _constant(node.op, weight)
-    return arrays
+            values[name] = constant(node.op, weight)
+    return values
+
+
+def in_memory(values: Mapping[str, Array | Normal]) -> Arrays:
+    """The same with every array drawn."""
+    return {name: value.array() if isinstance(value, Normal) else value for name, value in values.items()}
 
 
 def tensors(graph: Graph) -> Iterator[tuple[int, Node, Weight]]:
@@ -90,7 +136,8 @@ def tensors(graph: Graph) -> Iterator[tuple[int, Node, Weight]]:
             yield index, node, weight
 
 
-def _constant(op: Op, weight: Weight) -> Array:
+def constant(op: Op, weight: Weight) -> Array:
+    """The array that everything but a weight starts as."""
     match weight.role:
         case "counter":
             return np.zeros(weight.shape, np.int64)
@@ -105,22 +152,6 @@ def _deviation(weight: Weight, gain: float) -> float:
     if gain == XAVIER:
         return sqrt(2 / max(weight.fan_in + weight.fan_out, 1))
     return sqrt(gain / max(weight.fan_in, 1))
-
-
-def _fill(array: Array, deviation: float, stream: str) -> None:
-    """Fill an array with normal numbers of its own stream.
-
-    They are quantiles, looked up with sixteen random bits each: 65,536 different numbers, up to 4.3 deviations, at a
-    fifth of the price of drawing them exactly.
-    """
-    digest = hashlib.blake2b(stream.encode(), digest_size=16).digest()
-    source = np.random.SFC64(int.from_bytes(digest, "little"))
-    numbers = _quantiles() * np.float32(deviation)
-    flat = array.reshape(-1)
-    for start in range(0, flat.size, _BLOCK):
-        block = flat[start : start + _BLOCK]
-        bits = source.random_raw(-(-block.size // 4)).astype("<u8", copy=False).view("<u2")
-        np.take(numbers, bits[: block.size], out=block, mode="clip")
 
 
 _BLOCK = 2**18
@@ -169,111 +200,3 @@ def _seen(op: Op) -> tuple[int, float] | None:
         case Softmax():
             return _OUTPUT, SCORES
     return None
-
-
-# Files
-
-
-class Stored(Record):
-    """What a weights file held: the arrays, or None where they do not fit; and what there is to say about it."""
-
-    arrays: Arrays | None
-    diagnostics: tuple[Diagnostic, ...] = ()
-
-
-def save(path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, Array]) -> None:
-    """Write a safetensors file with the graph's name and hash in its metadata, whole or not at all; raises OSError."""
-    from safetensors.numpy import save_file
-
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    with OutputFiles() as files:
-        staged = files.stage(path)
-        mode = staged.stat().st_mode
-        save_file(contiguous, staged, metadata={"name": graph.name, "hash": graph.hash(), "version": version()})
-        staged.chmod(mode)  # save_file keeps others from reading
-        _sort_metadata(staged)
-
-
-def _sort_metadata(path: Path) -> None:
-    """Put a safetensors header's metadata in order, which the library leaves to chance: equal weights, equal bytes."""
-    with path.open("r+b") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(size)
-        if len(text) == size:
-            file.seek(8)
-            file.write(text)
-
-
-def read(path: str | os.PathLike[str], graph: Graph) -> Stored:
-    """The weights in a safetensors file, if their names, shapes and types are the graph's.
-
-    A misfit is an error that names the first array in the order of the graph that does not fit. A file made for another
-    graph whose arrays fit all the same is taken, with a warning. Counters of batches may be missing, as older files
-    lack them. Nothing is ever unpickled.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            problem = _misfit(file, graph)
-            if problem is not None:
-                return Stored(None, (_unusable(path, problem),))
-            present = set(file.keys())
-            arrays = {
-                name: file.get_tensor(name) if name in present else _constant(node.op, weight)
-                for _, node, weight in tensors(graph)
-                for name in (f"{node.name}.{weight.name}",)
-            }
-            made_for = (file.metadata() or {}).get("hash")
-    except (OSError, SafetensorError) as error:
-        return Stored(None, (_unusable(path, f"it cannot be read as safetensors: {error}"),))
-    if made_for is None or made_for == graph.hash():
-        return Stored(arrays)
-    warning = Diagnostic(
-        code="CNN031",
-        severity=Severity.WARNING,
-        message=f"the weights in {os.fspath(path)} were made for another version of the spec",
-        span=None,
-        expected=f"hash {graph.hash()}",
-        found=f"hash {made_for}",
-        help="their names and shapes fit, so they are used; train again if the computation changed",
-    )
-    return Stored(arrays, (warning,))
-
-
-def _misfit(file: Any, graph: Graph) -> str | None:
-    """The first thing about a file's arrays that does not fit the graph."""
-    unclaimed = dict.fromkeys(file.keys())
-    for _, node, weight in tensors(graph):
-        name = f"{node.name}.{weight.name}"
-        where = f" ({node.origin.file}:{node.origin.line})" if node.origin else ""
-        if name not in unclaimed:
-            if weight.role == "counter":
-                continue
-            return f"it has no array {name} of {_times(weight.shape)}, which the spec needs{where}"
-        del unclaimed[name]
-        stored = file.get_slice(name)
-        shape, kind = tuple(stored.get_shape()), stored.get_dtype()
-        wanted = "I64" if weight.role == "counter" else "F32"
-        if shape != weight.shape:
-            return f"its array {name} is {_times(shape)}, the spec's is {_times(weight.shape)}{where}"
-        if kind != wanted:
-            return f"its array {name} holds {kind} numbers, not {wanted}{where}"
-    extra = next(iter(unclaimed), None)
-    return None if extra is None else f"it has an array {extra}, which the spec has no layer for"
-
-
-def _unusable(path: str | os.PathLike[str], problem: str) -> Diagnostic:
-    return Diagnostic(
-        code="CNN030",
-        severity=Severity.ERROR,
-        message=f"the weights in {os.fspath(path)} cannot be used: {problem}",
-        span=None,
-        help="make weights for this spec, or leave them out to draw new ones",
-    )
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "a single number"

@@ -13,7 +13,8 @@ import cnndsl
 from cnndsl import report
 from cnndsl.backends import drawn
 from cnndsl.diagnostics import CODES, Diagnostic
-from cnndsl.weights import init, read, save
+from cnndsl.storage import read, save
+from cnndsl.weights import init
 
 
 class Row(NamedTuple):

@@ -31,7 +31,8 @@ from cnndsl.ops.norm import LayerNorm
 from cnndsl.ops.pool import GlobalAvgPool
 from cnndsl.ops.regularise import Dropout
 from cnndsl.ops.reshape import Scale
-from cnndsl.weights import GAINS, init, read, save
+from cnndsl.storage import read, save
+from cnndsl.weights import GAINS, init
 
 
 @pytest.mark.parametrize("graph", [resnet((1, 1), 8), with_heads(), with_references()], ids=lambda g: g.name)

@@ -48,7 +48,7 @@ def run_weights(arguments: argparse.Namespace) -> int:
     if arguments.action == "convert":
         return _convert(arguments)
     from ..backends import drawn
-    from ..weights import save
+    from ..storage import save
 
     graph = graph_of(arguments)
     keep_inputs(arguments.output, arguments.spec)
@@ -61,7 +61,7 @@ def run_weights(arguments: argparse.Namespace) -> int:
 def _convert(arguments: argparse.Namespace) -> int:
     from ..backends import drawn
     from ..checkpoint import convert, read_checkpoint, read_map
-    from ..weights import save
+    from ..storage import save
 
     compiled = compile_spec(arguments, arguments.spec)
     graph = compiled.graph

@@ -13,6 +13,7 @@ from ...ir import Graph, Node
 from ...ops.base import Weight
 from ...ops.conv import Conv
 from ...shape import Channels, Shape
+from ...weights import Normal
 
 BATCH = "N"
 
@@ -25,6 +26,9 @@ wins: the maximum of negative values comes out negative. It sees the MaxPool beh
 """
 
 Array: TypeAlias = npt.NDArray[Any]
+Value: TypeAlias = Array | Normal
+"""An array, or one that is drawn while it is written."""
+
 Attribute: TypeAlias = int | float | str | Sequence[int]
 
 
@@ -35,16 +39,16 @@ class LoweringError(ValueError):
 class Draft:
     """An ONNX graph being built, and the arrays that its tensors will hold."""
 
-    def __init__(self, graph: Graph, arrays: Mapping[str, Array] | None, opset: int, proto: GraphProto) -> None:
+    def __init__(self, graph: Graph, arrays: Mapping[str, Value] | None, opset: int, proto: GraphProto) -> None:
         self.graph = graph
         self.arrays = arrays
         self.opset = opset
         self.proto = proto
         proto.name = graph.name
-        self.stored: list[tuple[str, Array]] = []
+        self.stored: list[tuple[str, Value]] = []
         self.beyond_convolutions = _beyond_convolutions(graph)
 
-    def store(self, name: str, array: Array) -> str:
+    def store(self, name: str, array: Value) -> str:
         """An initialiser; it is put in when the model is complete."""
         self.stored.append((name, array))
         return name
@@ -60,7 +64,7 @@ class Draft:
             raise LoweringError(f"there is no array {name}, which {node.name} needs")
         if array.shape != weight.shape:
             raise LoweringError(f"the array {name} is {_times(array.shape)}, not {_times(weight.shape)}")
-        return self.store(name, np.asarray(array, np.float32, order="C"))
+        return self.store(name, array if isinstance(array, Normal) else np.asarray(array, np.float32, order="C"))
 
 
 def _beyond_convolutions(graph: Graph) -> frozenset[str]:

@@ -12,9 +12,9 @@ from ...files import OutputFiles
 from ...ir import Graph
 from ...ops.combine import Input
 from ...version import version
-from .emit import BATCH, Array, Draft, Emitter, LoweringError, describe
+from .emit import BATCH, Draft, Emitter, LoweringError, Value, describe
 from .rows import ROWS, TRAINING_ONLY
-from .tensors import LARGEST_MESSAGE, embed, externalise, size, stream
+from .tensors import LARGEST_MESSAGE, Stored, embed, externalise, size, stream
 
 IR_VERSIONS = {17: 8, 18: 10, 19: 10, 20: 10, 21: 10, 22: 10, 23: 11, 24: 12, 25: 13, 26: 13}
 """The file format's version for each opset: 8 with opset 17, for old runtimes; then 10 as long as the opset allows it.
@@ -24,13 +24,13 @@ DEFAULT_OPSET = 18
 INPUT, OUTPUT = "input", "output"
 
 
-def to_onnx(graph: Graph, arrays: Mapping[str, Array] | None = None, *, opset: int = DEFAULT_OPSET) -> ModelProto:
+def to_onnx(graph: Graph, arrays: Mapping[str, Value] | None = None, *, opset: int = DEFAULT_OPSET) -> ModelProto:
     """The network at inference as an ONNX model, N×C×spatial with any batch size N.
 
-    `arrays` are the weights by state-dict name; without them the weights become inputs of the graph beside `input`,
-    as in a structure-only file. The graph's input is `input` and its output `output`; every other value has the name of
-    the node that makes it. Sizes that the spec leaves open are dimensions named by their expression (`floor(H/2)`).
-    AUX heads, dropout, and all else that the output does not depend on are left out.
+    `arrays` are the weights by state-dict name, as `init` or `initial` gives them; without them the weights become inputs
+    of the graph beside `input`, as in a structure-only file. The graph's input is `input` and its output `output`; every
+    other value has the name of the node that makes it. Sizes that the spec leaves open are dimensions named by their
+    expression (`floor(H/2)`). AUX heads, dropout, and all else that the output does not depend on are left out.
 
     Raises LoweringError for an opset outside 17..26, an array that is missing or misshapen, an operation that ONNX
     cannot express, and a model over 2 GiB, which only `write_onnx` can store.
@@ -45,7 +45,7 @@ def to_onnx(graph: Graph, arrays: Mapping[str, Array] | None = None, *, opset: i
 def write_onnx(
     path: str | os.PathLike[str],
     graph: Graph,
-    arrays: Mapping[str, Array] | None = None,
+    arrays: Mapping[str, Value] | None = None,
     *,
     opset: int = DEFAULT_OPSET,
     external_threshold: int = LARGEST_MESSAGE,
@@ -67,7 +67,7 @@ def write_onnx(
     return (target, beside)
 
 
-def _draft(graph: Graph, arrays: Mapping[str, Array] | None, opset: int) -> tuple[ModelProto, list[tuple[str, Array]]]:
+def _draft(graph: Graph, arrays: Mapping[str, Value] | None, opset: int) -> tuple[ModelProto, Stored]:
     """The model without the bytes of its arrays, and those."""
     if opset not in IR_VERSIONS:
         raise LoweringError(f"opset {opset} is not one of {min(IR_VERSIONS)}..{max(IR_VERSIONS)}")

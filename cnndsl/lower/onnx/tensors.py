@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto
 
-from .emit import Array
+from ...files import reserve
+from ...weights import Normal
+from .emit import Array, Value
 
 LARGEST_MESSAGE = 2**31 - 1
 """What a protobuf message may weigh, in bytes."""
@@ -19,7 +22,7 @@ _TENSOR_RAW_DATA = TensorProto.RAW_DATA_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
 
 _INLINE, _PAGE = 1024, 4096
 
-Stored = list[tuple[str, Array]]
+Stored = list[tuple[str, Value]]
 
 
 def size(model: ModelProto, stored: Stored) -> int:
@@ -33,7 +36,7 @@ def embed(model: ModelProto, stored: Stored) -> None:
     for name, array in stored:
         tensor = model.graph.initializer.add()
         tensor.CopyFrom(_header(name, array))
-        tensor.raw_data = array.tobytes()
+        tensor.raw_data = b"".join(block.tobytes() for block in _blocks(array))
 
 
 def stream(file: BinaryIO, model: ModelProto, stored: Stored) -> None:
@@ -45,18 +48,21 @@ def stream(file: BinaryIO, model: ModelProto, stored: Stored) -> None:
     """
     initialisers = []
     for name, array in stored:
-        header = _header(name, array).SerializeToString() + bytes((_TENSOR_RAW_DATA,)) + _varint(array.nbytes)
-        start = bytes((_GRAPH_INITIALIZER,)) + _varint(len(header) + array.nbytes)
-        initialisers.append((start + header, array))
+        tensor = _header(name, array).SerializeToString() + bytes((_TENSOR_RAW_DATA,)) + _varint(array.nbytes)
+        field = bytes((_GRAPH_INITIALIZER,)) + _varint(len(tensor) + array.nbytes)
+        initialisers.append((field + tensor, array))
     graph = model.graph.SerializeToString()
-    length = len(graph) + sum(len(start) + array.nbytes for start, array in initialisers)
+    length = len(graph) + sum(len(header) + array.nbytes for header, array in initialisers)
     rest = ModelProto()
     rest.CopyFrom(model)
     rest.ClearField("graph")
-    file.write(rest.SerializeToString() + bytes((_MODEL_GRAPH,)) + _varint(length) + graph)
-    for start, array in initialisers:
-        file.write(start)
-        file.write(array.data)
+    start = rest.SerializeToString() + bytes((_MODEL_GRAPH,)) + _varint(length)
+    reserve(file, len(start) + length)
+    file.write(start + graph)
+    for header, array in initialisers:
+        file.write(header)
+        for block in _blocks(array):
+            file.write(block.data)
 
 
 def externalise(model: ModelProto, stored: Stored, file: BinaryIO, location: str) -> None:
@@ -65,17 +71,23 @@ def externalise(model: ModelProto, stored: Stored, file: BinaryIO, location: str
         tensor = model.graph.initializer.add()
         tensor.CopyFrom(_header(name, array))
         if array.nbytes < _INLINE:
-            tensor.raw_data = array.tobytes()
+            tensor.raw_data = b"".join(block.tobytes() for block in _blocks(array))
             continue
         file.write(bytes(-file.tell() % _PAGE))  # whole pages, so that a runtime can map them into memory
         tensor.data_location = TensorProto.EXTERNAL
         entries = {"location": location, "offset": str(file.tell()), "length": str(array.nbytes)}
         for key, content in entries.items():
             tensor.external_data.add(key=key, value=content)
-        file.write(array.data)
+        for block in _blocks(array):
+            file.write(block.data)
 
 
-def _header(name: str, array: Array) -> TensorProto:
+def _blocks(value: Value) -> Iterator[Array]:
+    """The numbers of an array in order; what is drawn on the way comes in blocks that are valid one at a time."""
+    return value.blocks() if isinstance(value, Normal) else iter((value,))
+
+
+def _header(name: str, array: Value) -> TensorProto:
     kind = TensorProto.INT64 if array.dtype == np.int64 else TensorProto.FLOAT
     return TensorProto(name=name, data_type=kind, dims=array.shape)
 

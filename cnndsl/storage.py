@@ -1,0 +1,123 @@
+"""Weights in safetensors files that know their graph."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .diagnostics import Diagnostic, Severity
+from .files import OutputFiles
+from .ir import Graph
+from .record import Record
+from .version import version
+from .weights import Array, Arrays, constant, tensors
+
+
+class Stored(Record):
+    """What a weights file held: the arrays, or None where they do not fit; and what there is to say about it."""
+
+    arrays: Arrays | None
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def save(path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, Array]) -> None:
+    """Write a safetensors file with the graph's name and hash in its metadata, whole or not at all; raises OSError."""
+    from safetensors.numpy import save_file
+
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    with OutputFiles() as files:
+        staged = files.stage(path)
+        mode = staged.stat().st_mode
+        save_file(contiguous, staged, metadata={"name": graph.name, "hash": graph.hash(), "version": version()})
+        staged.chmod(mode)  # save_file keeps others from reading
+        _sort_metadata(staged)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put a safetensors header's metadata in order, which the library leaves to chance: equal weights, equal bytes."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(size)
+        if len(text) == size:
+            file.seek(8)
+            file.write(text)
+
+
+def read(path: str | os.PathLike[str], graph: Graph) -> Stored:
+    """The weights in a safetensors file, if their names, shapes and types are the graph's.
+
+    A misfit is an error that names the first array in the order of the graph that does not fit. A file made for another
+    graph whose arrays fit all the same is taken, with a warning. Counters of batches may be missing, as older files
+    lack them. Nothing is ever unpickled.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            problem = _misfit(file, graph)
+            if problem is not None:
+                return Stored(None, (_unusable(path, problem),))
+            present = set(file.keys())
+            arrays = {
+                name: file.get_tensor(name) if name in present else constant(node.op, weight)
+                for _, node, weight in tensors(graph)
+                for name in (f"{node.name}.{weight.name}",)
+            }
+            made_for = (file.metadata() or {}).get("hash")
+    except (OSError, SafetensorError) as error:
+        return Stored(None, (_unusable(path, f"it cannot be read as safetensors: {error}"),))
+    if made_for is None or made_for == graph.hash():
+        return Stored(arrays)
+    warning = Diagnostic(
+        code="CNN031",
+        severity=Severity.WARNING,
+        message=f"the weights in {os.fspath(path)} were made for another version of the spec",
+        span=None,
+        expected=f"hash {graph.hash()}",
+        found=f"hash {made_for}",
+        help="their names and shapes fit, so they are used; train again if the computation changed",
+    )
+    return Stored(arrays, (warning,))
+
+
+def _misfit(file: Any, graph: Graph) -> str | None:
+    """The first thing about a file's arrays that does not fit the graph."""
+    unclaimed = dict.fromkeys(file.keys())
+    for _, node, weight in tensors(graph):
+        name = f"{node.name}.{weight.name}"
+        where = f" ({node.origin.file}:{node.origin.line})" if node.origin else ""
+        if name not in unclaimed:
+            if weight.role == "counter":
+                continue
+            return f"it has no array {name} of {_times(weight.shape)}, which the spec needs{where}"
+        del unclaimed[name]
+        stored = file.get_slice(name)
+        shape, kind = tuple(stored.get_shape()), stored.get_dtype()
+        wanted = "I64" if weight.role == "counter" else "F32"
+        if shape != weight.shape:
+            return f"its array {name} is {_times(shape)}, the spec's is {_times(weight.shape)}{where}"
+        if kind != wanted:
+            return f"its array {name} holds {kind} numbers, not {wanted}{where}"
+    extra = next(iter(unclaimed), None)
+    return None if extra is None else f"it has an array {extra}, which the spec has no layer for"
+
+
+def _unusable(path: str | os.PathLike[str], problem: str) -> Diagnostic:
+    return Diagnostic(
+        code="CNN030",
+        severity=Severity.ERROR,
+        message=f"the weights in {os.fspath(path)} cannot be used: {problem}",
+        span=None,
+        help="make weights for this spec, or leave them out to draw new ones",
+    )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a single number"
