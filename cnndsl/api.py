@@ -10,7 +10,8 @@ from .compiler import Compiled, compile_text, dimensions, read_spec
 from .diagnostics import Diagnostic, SpecError
 from .ir import Graph
 from .limits import DEFAULT_LIMITS, Limits
-from .lint import lint_graph
+from .lint import EVERYTHING, Options, Selection, Subject, Written
+from .lint import lint as run_rules
 from .parser import parse_file
 from .record import Record
 from .source import Source
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
+DEFAULT_OPTIONS = Options()
 Spec = str | PathLike[str]
 """A file, `-` for standard input, `zoo:NAME`, or the notation itself."""
 
@@ -104,12 +106,17 @@ def lint(
     return findings(compiled)
 
 
-def findings(compiled: Compiled) -> tuple[Diagnostic, ...]:
-    """What compiling found and, where there is a graph, what the rules find in it."""
-    graph = compiled.graph
-    if graph is None:
-        return compiled.diagnostics
-    return compiled.diagnostics + lint_graph(graph, compiled.elaborated.spans, compiled.comments)
+def findings(
+    compiled: Compiled, selection: Selection = EVERYTHING, options: Options = DEFAULT_OPTIONS, path: str = ""
+) -> tuple[Diagnostic, ...]:
+    """What compiling found, and what the rules find in the text and, where there is one, in the graph.
+
+    `path` is the file's below its configuration, which patterns of `selection` are about.
+    """
+    elaborated = compiled.elaborated
+    facts = compiled.file, elaborated.unit, compiled.settings, options
+    written = Written(*facts) if compiled.graph is None else Subject(*facts, compiled.graph, elaborated.spans)
+    return compiled.diagnostics + run_rules(written, selection, path)
 
 
 def stats(spec: Spec | Graph, *, input: str | tuple[int, ...] | None = None, **settings: Any) -> Statistics:

@@ -21,7 +21,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .parser import parse_file
 from .record import Record
 from .source import Source, Span
-from .syntax import Comment, Dimensions, File, Number
+from .syntax import Dimensions, File, Number
 
 NOTATION: Final = "<spec>"
 STDIN: Final = "<stdin>"
@@ -32,12 +32,12 @@ class Unreadable(Exception):
 
 
 class Compiled(Record):
-    """What became of a spec: as far as it got, every diagnostic, and the comments of all files it uses."""
+    """What became of a spec: as far as it got, every diagnostic, and what was asked for from outside."""
 
     file: File
     elaborated: Elaborated
     diagnostics: tuple[Diagnostic, ...]
-    comments: tuple[Comment, ...] = ()
+    settings: Mapping[str, Value] = {}
 
     @property
     def graph(self) -> Graph | None:
@@ -180,12 +180,10 @@ def _shown(path: Path, text: Text) -> str:
 def _compile(text: Text, settings: Mapping[str, Value], input_shape: Dimensions | None, limits: Limits) -> Compiled:
     file, problems = parse_file(text.source, limits)
     found = list(problems)
-    comments = list(file.comments)
 
     def parse(source: Source) -> File:
         parsed, more = parse_file(source, limits)
         found.extend(more)
-        comments.extend(parsed.comments)
         return parsed
 
     left = limits.max_bytes
@@ -210,7 +208,7 @@ def _compile(text: Text, settings: Mapping[str, Value], input_shape: Dimensions 
     found += [d for d in elaborated.diagnostics if d.code not in ("CNN024", "CNN026") or not problems]
     if elaborated.graph is not None and not found and elaborated.unit is not None:
         found += check(elaborated.graph, elaborated.spans, elaborated.unit)
-    return Compiled(file, elaborated, tuple(found), tuple(comments))
+    return Compiled(file, elaborated, tuple(found), settings)
 
 
 def dimensions(written: str) -> Dimensions:

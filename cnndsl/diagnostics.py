@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 
 class Severity(StrEnum):
+    """How much a finding weighs: what cannot run, what is most likely a mistake, what is worth knowing."""
+
     ERROR = "error"
     WARNING = "warning"
+    INFO = "info"
 
 
 CODES = {
@@ -65,9 +68,48 @@ CODES = {
     "CNN112": "no-valid-size",
     "CNN113": "impossible-padding",
     "CNN130": "columns-dropped",
+    "CNN131": "window-mostly-padding",
+    "CNN132": "size-below-one",
+    "CNN133": "even-kernel-with-symmetric-padding",
+    "CNN134": "stride-exceeds-kernel",
+    "CNN135": "receptive-field-below-input",
     # 2xx: cost
     "CNN201": "budget-exceeded",
+    "CNN202": "project-budget-exceeded",
+    "CNN210": "one-layer-dominates-parameters",
+    "CNN211": "early-activations-dominate",
+    "CNN212": "large-kernel",
+    "CNN213": "channels-not-multiple-of-eight",
+    "CNN214": "slow-groups",
+    "CNN215": "inception-without-bottleneck",
+    # 3xx: practice
+    "CNN301": "bias-before-norm",
+    "CNN302": "activations-in-a-row",
+    "CNN303": "linear-stack",
+    "CNN304": "softmax-before-cross-entropy",
+    "CNN305": "saturating-activation-in-deep-stack",
+    "CNN306": "dropout-before-batch-norm",
+    "CNN307": "norm-over-one-value",
+    "CNN308": "activation-after-classifier",
+    "CNN309": "deep-without-norm",
+    "CNN310": "deep-without-residual",
+    "CNN311": "dead-branch",
+    "CNN312": "unused-definition",
+    "CNN313": "unused-parameter",
+    "CNN314": "member-does-not-compile",
+    "CNN315": "many-hidden-linear-layers",
+    "CNN316": "redundant-repeat",
+    # 4xx: deployment
+    "CNN401": "operator-above-opset",
+    "CNN402": "open-size-meets-fixed",
+    "CNN403": "adaptive-pool-not-exact",
+    "CNN404": "names-collide",
+    "CNN405": "model-above-two-gibibytes",
+    # 9xx: suppressions
+    "CNN901": "unused-suppression",
+    "CNN902": "invalid-suppression",
 }
+"""The kebab name of every code."""
 
 
 class Note(Record):
@@ -77,11 +119,30 @@ class Note(Record):
     span: Span | None = None
 
 
+class Edit(Record):
+    """A stretch of a text and what it is replaced by."""
+
+    span: Span
+    text: str
+
+
+class Fix(Record):
+    """A way to mend a finding: edits of one file that do not overlap, all or none.
+
+    `message` says what they do (`write bias=false`); `safe` that there is one right answer, and the network means what the
+    rule's page says it does then; others are applied on request alone.
+    """
+
+    message: str
+    edits: tuple[Edit, ...]
+    safe: bool = True
+
+
 class Diagnostic(Record):
     """One finding.
 
     `message` is the short headline; `expected` and `found` say what was wanted and what was there; `chain` is the way of
-    the shapes that led here, oldest first (`conv1 96x55x55`); `help` says what to write instead.
+    the shapes that led here, oldest first (`conv1 96x55x55`); `help` says what to write instead; `fix` does it.
     """
 
     code: str
@@ -93,6 +154,7 @@ class Diagnostic(Record):
     chain: tuple[str, ...] = ()
     help: str | None = None
     notes: tuple[Note, ...] = ()
+    fix: Fix | None = None
 
     @property
     def name(self) -> str:

@@ -31,16 +31,18 @@ from ..ops.conv import Conv
 from ..ops.pool import AvgPool, MaxPool
 from ..ops.windows import extent
 from ..source import Span
+from .subject import Subject
 
 CODE: Final = "CNN130"
 
 
-def check(graph: Graph, spans: tuple[Span, ...]) -> Iterator[Diagnostic]:
-    """One finding a layer and axis."""
-    for node, span in zip(graph.nodes, spans, strict=True):
-        for axis, dropped in enumerate(_dropped(graph, node)):
+def check(subject: Subject) -> Iterator[Diagnostic]:
+    """One finding a layer: the first axis."""
+    for node, span in zip(subject.graph.nodes, subject.spans, strict=True):
+        for axis, dropped in enumerate(_dropped(subject.graph, node)):
             if dropped:
-                yield _finding(graph, node, axis, dropped, span)
+                yield _finding(subject.graph, node, axis, dropped, span)
+                break
 
 
 def _dropped(graph: Graph, node: Node) -> list[int]:

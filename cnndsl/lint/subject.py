@@ -1,0 +1,87 @@
+"""What a rule looks at: a spec that compiles, and what is known of its graph, each computed when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from ..elaborate import Unit
+from ..ir import Graph, Node
+from ..record import Record
+from ..source import Span
+from ..syntax import File
+
+if TYPE_CHECKING:
+    from ..analysis.costs import Costs
+    from ..analysis.memory import Memory
+    from ..analysis.receptive import Receptive
+    from ..arithmetic import Value
+
+DEFAULT_OPSET: Final = 18
+
+
+class Options(Record):
+    """What a project sets: the most that a network may cost (`params`, `macs`, ...) and the opset it is deployed with."""
+
+    budgets: Mapping[str, int] = {}
+    opset: int = DEFAULT_OPSET
+
+
+class Written(Record):
+    """A spec as it is written: its syntax and, where its statements could be read, what they declare.
+
+    `settings` are the values that were asked for from outside.
+    """
+
+    file: File
+    unit: Unit | None
+    settings: Mapping[str, Value]
+    options: Options
+
+
+class Subject(Written):
+    """A spec that compiles. `spans` has the place of each node, in whatever file it was written."""
+
+    graph: Graph
+    spans: tuple[Span, ...]
+
+    @cached_property
+    def users(self) -> tuple[tuple[int, ...], ...]:
+        """For each node, the nodes that take its value, in order."""
+        found: list[list[int]] = [[] for _ in self.graph.nodes]
+        for index, node in enumerate(self.graph.nodes):
+            for source in node.inputs:
+                found[source].append(index)
+        return tuple(map(tuple, found))
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """The nodes whose values are results: the output and the side outputs."""
+        return frozenset((self.graph.output, *(side.node for side in self.graph.auxiliary)))
+
+    @cached_property
+    def costs(self) -> Costs:
+        """Parameters, MACs and activations of each node and in all."""
+        from ..analysis.costs import costs
+
+        return costs(self.graph)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Bytes of an inference and of a training step."""
+        from ..analysis.memory import memory
+
+        return memory(self.graph)
+
+    @cached_property
+    def receptive(self) -> tuple[Receptive, ...]:
+        """The receptive field of each node."""
+        from ..analysis.receptive import receptive
+
+        return receptive(self.graph)
+
+    def only_user(self, index: int) -> Node | None:
+        """The one node that takes a value; None where there are several, none, or it is a result."""
+        users = self.users[index]
+        return self.graph.nodes[users[0]] if len(users) == 1 and index not in self.ends else None
