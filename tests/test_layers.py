@@ -14,10 +14,11 @@ PACKAGE = Path(__file__).parent.parent / "cnndsl"
 HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "safetensors", "pydantic", "lark", "tqdm", "matplotlib")
 
 LAYERS = (
+    {"interrupts"},
     {"version", "record", "extras", "files", "reserved"},
     {"source"},
     {"diagnostics"},
-    {"limits", "report"},
+    {"limits"},
     {"syntax"},
     {"symbolic"},
     {"shape", "periodic"},
@@ -27,12 +28,16 @@ LAYERS = (
     {"parser", "formatter", "arithmetic"},
     {"elaborate", "analysis"},
     {"check", "lint", "expand", "weights"},
+    {"rules"},
+    {"report"},
+    {"baseline"},
     {"lower", "convert", "storage"},
     {"data", "zoo", "checkpoint"},
     {"compiler"},
     {"verify", "train"},
     {"doctor", "backends", "rewrite", "compare"},
     {"api", "picture"},
+    {"catalogue"},
     {"cli"},
     {"__init__"},
     {"__main__", "demo"},
@@ -51,7 +56,7 @@ WHERE = {
     "numpy": {"weights", "storage", "lower", "verify", "train", "data", "demo", "doctor", "api", "checkpoint"},
     "safetensors": {"storage", "train", "checkpoint"},
     "pydantic": {"ops/models", "serialise", "doctor"},
-    "lark": {"parser"},
+    "lark": {"parser/generate"},
     "tqdm": {"train"},
     "matplotlib": {"picture"},
 }

@@ -54,7 +54,7 @@ def run(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProc
 
 def test_the_wheel_holds_what_the_package_needs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"cnndsl/_table.bin", "cnndsl/_grammar/cnn.lark", "cnndsl/_specs/lenet5.cnn", "cnndsl/py.typed"} <= names
+    assert {"cnndsl/_table.json", "cnndsl/_grammar/cnn.lark", "cnndsl/_specs/lenet5.cnn", "cnndsl/py.typed"} <= names
     data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "cnndsl" / "data").rglob("*") if path.is_file()}
     assert {name for name in data if "__pycache__" not in name} <= names
     specs = {path.relative_to(ROOT / "specs").as_posix() for path in (ROOT / "specs").rglob("*.cnn")}
@@ -88,17 +88,14 @@ def test_commands(arguments: list[str], printed: str | None, installed: Path, tm
     assert printed is None or done.stdout == printed
 
 
-def test_the_table_is_read_and_not_built(installed: Path, tmp_path: Path) -> None:
+def test_lint_reads_the_table_and_needs_no_lark(installed: Path, tmp_path: Path) -> None:
     code = """
-from cnndsl.parser import table
-table.build_table = None
+import sys
 from cnndsl.cli import main
-raise SystemExit(main(["lint", "CONV", "--input", "3x8x8"]))
+code = main(["lint", sys.argv[1], "--input", "3x8x8"])
+print("lark" in sys.modules)
+raise SystemExit(code)
 """
-    home = tmp_path / "home"
-    home.mkdir()
-    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home)}
-    done = subprocess.run(
-        [str(installed), "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
-    )
-    assert (done.returncode, done.stdout) == (0, "no findings\n"), done.stderr
+    right, wrong = (run(installed, tmp_path, "-c", code, spec) for spec in ("CONV", "CONV - - RELU"))
+    assert (right.returncode, right.stdout) == (0, "no findings\nFalse\n"), right.stderr
+    assert (wrong.returncode, wrong.stdout.splitlines()[-1]) == (1, "False"), wrong.stderr

@@ -15,6 +15,7 @@ __all__ = ["parse_file"]
 
 MOST_DIAGNOSTICS = 100
 _TOKEN = re.compile(r"[0-9]+x?|[^\W0-9]\w*|[^\w\s]")
+_DECLARES = re.compile(r"(?:def|param)[ \t]+(\w+)")
 # What bounds the time: a layer is written in some ten words and signs, and a statement costs as much as five.
 _TOKENS_PER_LAYER = 10
 _TOKENS_PER_STATEMENT = 5
@@ -43,6 +44,7 @@ def _parse_file(source: Source, limits: Limits) -> tuple[File, tuple[Diagnostic,
     scanned = scan(source, limits)
     problems = list(scanned.problems)
     statements: list[Statement] = []
+    unread = {stretch.start for stretch in (*scanned.unsound, *scanned.statements)}
     tokens_left = _TOKENS_PER_LAYER * limits.max_layers
     for stretch in scanned.statements:
         if len(problems) >= MOST_DIAGNOSTICS:
@@ -55,22 +57,24 @@ def _parse_file(source: Source, limits: Limits) -> tuple[File, tuple[Diagnostic,
         problems += found
         if statement is not None:
             statements.append(statement)
+            unread.discard(stretch.start)
     problems.sort(key=lambda problem: problem.span.start if problem.span else 0)
-    return File(source, tuple(statements), scanned.comments), _bounded(problems)
+    declared = (_DECLARES.match(source.text, start) for start in unread)
+    lost = frozenset(match[1] for match in declared if match)
+    return File(source, tuple(statements), scanned.comments, lost), _bounded(problems)
 
 
 def _parse(source: Source, stretch: Stretch, limits: Limits) -> tuple[Statement | None, tuple[Diagnostic, ...]]:
     """One statement, or None, and what is wrong with it."""
-    from lark import UnexpectedInput
-
     from .expressions import MisbuiltError
-    from .messages import syntax_error
-    from .table import lark_table
+    from .lalr import Unexpected, machine
     from .tree import build
 
     try:
-        tree = lark_table().parse(source.text[stretch.start : stretch.end])
-    except UnexpectedInput as error:
+        tree = machine().parse(source.text[stretch.start : stretch.end])
+    except Unexpected as error:
+        from .messages import syntax_error
+
         return None, (syntax_error(source, stretch.start, stretch.end, error),)
     try:
         return build(source, stretch.start, tree, limits)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lark import Token
-
 from .. import syntax
 from ..diagnostics import Diagnostic, Severity
 from ..source import Source, Span
+from .lalr import Token
 from .number import NumberTooLargeError, number_value, whole_value
 
 
@@ -34,7 +33,7 @@ class ExpressionBuilder:
 
     def span_of(self, child: Any) -> Span:
         if isinstance(child, Token):
-            start = self.offset + child.start_pos  # type: ignore[operator]
+            start = self.offset + child.start_pos
             return Span(self.source, start, start + len(child))
         span: Span = child.span
         return span

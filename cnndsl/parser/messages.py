@@ -7,17 +7,17 @@ text found there (`found`, a regular expression; the end of a statement is the e
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..diagnostics import Diagnostic, Severity
 from ..source import Source, Span
+from .lalr import Unexpected
 
 _FOUND = re.compile(
     r"[xX] ?[0-9]+(?!\w)|[0-9]*[×✕][\w×✕]*|[A-Za-z_]\w*|[0-9]+(?:x[0-9]+)+|[0-9][\w.]*"
     r"|->|=>|[=<>!]=|\*\*|//|\.\.|:=|" + '"[^"\n]*"?' + r"|\S",
     re.DOTALL,
 )
-_MOST_STATES = 2_000
 
 _WORD = r"[A-Za-z_]\w*"
 _LAYER = rf"{_WORD}|[0-9]+(?:x[0-9]+)+|[@(\[]"
@@ -186,27 +186,48 @@ _WORDS = (
 )
 
 
-def syntax_error(source: Source, start: int, end: int, error: Any) -> Diagnostic:
-    """The diagnostic for a `lark.UnexpectedInput` raised while the stretch `start` to `end` was parsed."""
-    text = source.text
-    expected = _acceptable(error)
-    at = _place(text, start, end, error)
-    match = _FOUND.match(text, at, end)
+def syntax_error(source: Source, start: int, end: int, error: Unexpected) -> Diagnostic:
+    """The diagnostic for what was raised while the stretch `start` to `end` was parsed."""
+    at = start + error.at
+    foreign = _foreign_word(source.text, start, at, end)
+    if foreign is not None:
+        return _not_a_name(Span(source, *foreign))
+    match = _FOUND.match(source.text, at, end)
     found = match.group() if match is not None else ""
     span = Span(source, at, at + len(found)) if found else Span(source, max(end - 1, start), end)
-    row = _find(expected, found)
+    row = _find(error.expected, found)
     shown = f"`{found[:40]}`" if found else "the end of the statement"
     code, message, help = row.filled(found) if row else ("CNN001", f"{shown} is out of place", None)
-    return Diagnostic(code, Severity.ERROR, message, span, _in_words(expected), shown, (), help)
+    return Diagnostic(code, Severity.ERROR, message, span, _in_words(error.expected), shown, (), help)
 
 
-def _place(text: str, start: int, end: int, error: Any) -> int:
-    """The offset of what was not expected; `end` where the statement is at its end."""
-    token = getattr(error, "token", None)
-    if token is not None and token.type == "$END":
-        return end
-    at: int = start + (error.pos_in_stream if token is None else token.start_pos)
-    return at
+def _foreign_word(text: str, start: int, at: int, end: int) -> tuple[int, int] | None:
+    """The word around `at`, where one stands there and holds letters that no name has; None for any other."""
+    first = last = at
+    while last < end and _in_word(text[last]):
+        last += 1
+    while last > at and first > start and _in_word(text[first - 1]):
+        first -= 1
+    word = text[first:last]
+    return (first, last) if any(not char.isascii() and not char.isnumeric() for char in word) else None
+
+
+def _in_word(char: str) -> bool:
+    """Whether a reader takes a character for a part of a word: letters of all scripts, accents, pictures; no signs."""
+    from unicodedata import category
+
+    if char.isascii():
+        return char.isalnum() or char == "_"
+    return category(char)[0] in "LMN" or (category(char) == "So" and char != "✕")
+
+
+def _not_a_name(span: Span) -> Diagnostic:
+    return Diagnostic(
+        "CNN001", Severity.ERROR, f"`{span.text[:40]}` is not a name", span,
+        expected="a name of the letters A to Z and a to z, digits and `_`, which does not begin with a digit",
+        found=f"`{next(char for char in span.text if not char.isascii())}`",
+        help="other letters can stand in comments and in the paths of files",
+    )  # fmt: skip
 
 
 def _find(expected: frozenset[str], found: str) -> Row | None:
@@ -214,14 +235,6 @@ def _find(expected: frozenset[str], found: str) -> Row | None:
         if (not row.expects or row.expects & expected) and re.fullmatch(row.found, found):
             return row
     return None
-
-
-def _acceptable(error: Any) -> frozenset[str]:
-    """The terminals that the parser could have gone on with."""
-    parser = getattr(error, "interactive_parser", None)
-    if parser is not None and len(parser.parser_state.state_stack) < _MOST_STATES:
-        return frozenset(parser.accepts())
-    return frozenset(getattr(error, "expected", None) or getattr(error, "allowed", None) or ())
 
 
 def _in_words(expected: frozenset[str]) -> str | None:

@@ -35,11 +35,15 @@ class Stretch(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """What the pass found: the statements worth parsing, the comments, and the problems with brackets."""
+    """What the pass found: the statements worth parsing, the comments, and the problems with brackets.
+
+    `unsound` are the statements that have such problems.
+    """
 
     statements: tuple[Stretch, ...]
     comments: tuple[Comment, ...]
     problems: tuple[Diagnostic, ...]
+    unsound: tuple[Stretch, ...] = ()
 
 
 def unreadable(source: Source, limits: Limits) -> Diagnostic | None:
@@ -72,7 +76,7 @@ def scan(source: Source, limits: Limits) -> Scan:
     """Cut a text into statements. Linear in the length of the text, whatever it holds."""
     scanner = _Scanner(source, limits)
     scanner.run()
-    return Scan(tuple(scanner.statements), tuple(scanner.comments), tuple(scanner.problems))
+    return Scan(tuple(scanner.statements), tuple(scanner.comments), tuple(scanner.problems), tuple(scanner.unsound))
 
 
 class _Scanner:
@@ -81,6 +85,7 @@ class _Scanner:
         self.text = source.text
         self.limits = limits
         self.statements: list[Stretch] = []
+        self.unsound: list[Stretch] = []
         self.comments: list[Comment] = []
         self.problems: list[Diagnostic] = []
         self._start: int | None = None
@@ -143,8 +148,7 @@ class _Scanner:
                 "CNN002", f"`{opening}` is never closed", self._open[-1],
                 expected=f"`{_CLOSER[opening]}`", found="the end of the statement",
             )  # fmt: skip
-        if self._sound:
-            self.statements.append(Stretch(self._start, self._end))
+        (self.statements if self._sound else self.unsound).append(Stretch(self._start, self._end))
         self._start, self._sound = None, True
         self._open.clear()
         self._kinds = {"(": 0, "[": 0, "{": 0}

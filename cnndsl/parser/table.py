@@ -1,30 +1,50 @@
-"""The LALR table: loaded where it has been saved, built from the grammar where not.
+"""The LALR table: read where it has been saved, generated from the grammar where not.
 
-Building takes 100 ms and loading 10, so the wheel ships the table. A saved table is a pickle: it is read only from
-the package itself and from a folder that belongs to the user, and only when its key says that it was made from this
-grammar.
+To generate it takes more than 100 ms, a third of them to import Lark, and to read it takes one, so the wheel ships it.
+It is plain data, as JSON, and is read only if it holds a copy of the very grammar that is asked for.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
-from io import BytesIO
 from pathlib import Path
-
-import lark
-from lark import Lark
+from typing import NamedTuple
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_KEY_LENGTH = 64
-_loaded: list[Lark] = []
 
 
-def lark_table() -> Lark:
-    """The parser of one statement; the same object every time."""
-    if not _loaded:
-        _loaded.append(_find(grammar_text()))
-    return _loaded[0]
+class Rule(NamedTuple):
+    """How a rule's symbols become one."""
+
+    origin: str
+    """What the gotos call it."""
+    length: int
+    """In symbols."""
+    name: str
+    """What its tree is called."""
+    single: bool
+    """An only child takes the tree's place."""
+    kept: list[tuple[int, bool]] | None
+    """The places of the symbols that become children, and whether their own children do instead; None: all, as is."""
+
+
+class Table(NamedTuple):
+    """A grammar as the parser needs it. States are numbers, terminals and rules names."""
+
+    grammar: str
+    start: int
+    actions: list[dict[str, int]]
+    """By state and terminal: the state to shift to, or the complement of the rule to reduce by."""
+    gotos: list[dict[str, int]]
+    """By state and rule: the state after the rule has been reduced."""
+    rules: list[Rule]
+    lexers: list[str]
+    """Regular expressions, a named group for each terminal that may stand there."""
+    lexer_of: list[int]
+    """By state."""
+    ignored: list[str]
+    """The terminals between the others."""
 
 
 def grammar_text() -> str:
@@ -34,54 +54,43 @@ def grammar_text() -> str:
     return path.read_text(encoding="utf-8")
 
 
-def table_key(grammar: str) -> bytes:
-    """What a table depends on: the grammar and Lark. Not Python: one wheel serves every version of it."""
-    return hashlib.sha256(f"{lark.__version__}\n{grammar}".encode()).hexdigest().encode()
+def find_table(grammar: str) -> Table:
+    """The table of a grammar: the package's, or this user's, or a new one, which is kept for the next time."""
+    table = _read(_PACKAGE / "_table.json", grammar)
+    if table is not None:
+        return table
+    cached = _cache_file(grammar)
+    table = _read(cached, grammar) if cached is not None else None
+    if table is not None:
+        return table
+    from .generate import table_text
 
-
-def build_table(grammar: str) -> Lark:
-    """Compute the table from the grammar's text."""
-    return Lark(grammar, parser="lalr", lexer="contextual", maybe_placeholders=False)
-
-
-def table_bytes(grammar: str, table: Lark) -> bytes:
-    """The table as `_table.bin` holds it: the key, the digest of the rest, and what Lark saves."""
-    buffer = BytesIO()
-    table.save(buffer)
-    content = buffer.getvalue()
-    return table_key(grammar) + hashlib.sha256(content).hexdigest().encode() + content
-
-
-def _find(grammar: str) -> Lark:
-    key = table_key(grammar)
-    cached = _cache_file(key)
-    for path in (_PACKAGE / "_table.bin", cached):
-        table = _load(path, key) if path is not None else None
-        if table is not None:
-            return table
-    table = build_table(grammar)
+    text = table_text(grammar)
     if cached is not None:
-        _save(cached, table_bytes(grammar, table))
-    return table
+        _save(cached, text)
+    return decoded(text)
 
 
-def _load(path: Path, key: bytes) -> Lark | None:
+def _read(path: Path, grammar: str) -> Table | None:
     """The table in a file, or None where there is none, or another grammar's, or a damaged one."""
     try:
-        content = path.read_bytes()
-    except OSError:
+        table = decoded(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return None
-    digest, saved = content[_KEY_LENGTH : 2 * _KEY_LENGTH], content[2 * _KEY_LENGTH :]
-    if content[:_KEY_LENGTH] != key or hashlib.sha256(saved).hexdigest().encode() != digest:
-        return None
-    try:
-        return Lark.load(BytesIO(saved))
-    except Exception:
-        return None
+    return table if table.grammar == grammar else None
 
 
-def _cache_file(key: bytes) -> Path | None:
+def decoded(text: str) -> Table:
+    """The table that a text holds; raises where it holds none."""
+    content = json.loads(text)
+    content["rules"] = [Rule(*rule) for rule in content["rules"]]
+    return Table(**content)
+
+
+def _cache_file(grammar: str) -> Path | None:
     """Where this user's table may lie; None where no folder is the user's own."""
+    from hashlib import sha256
+
     try:
         base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         folder = Path(base) / "cnndsl"
@@ -91,14 +100,14 @@ def _cache_file(key: bytes) -> Path | None:
         return None
     if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
         return None
-    return folder / f"table-{key[:16].decode()}.bin"
+    return folder / f"table-{sha256(grammar.encode()).hexdigest()[:16]}.json"
 
 
-def _save(path: Path, content: bytes) -> None:
+def _save(path: Path, text: str) -> None:
     """Write a file whole or not at all; a cache that cannot be written is no error."""
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
-        part.write_bytes(content)
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Lark's tree to the syntax tree: one builder for each rule of the grammar, no recursion.
+"""The parser's tree to the syntax tree: one builder for each rule of the grammar, no recursion.
 
 The trees are walked with a stack, children first, and each is replaced in its parent's list of children by what was
-built from it. A bare layer is a token in Lark's tree, because most stages are one.
+built from it. A bare layer is a token in the parser's tree, because most stages are one.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from lark import Token, Tree
-
 from .. import syntax
 from ..diagnostics import Diagnostic, Severity
 from ..limits import Limits
 from ..source import Source, Span
 from .expressions import ExpressionBuilder, MisbuiltError
+from .lalr import Token, Tree
 
 # Rules that hold a list or stand for brackets, and so do not make the syntax tree deeper.
 _FLAT = frozenset(
@@ -87,7 +86,7 @@ class _Builder(ExpressionBuilder):
         """A stage; a bare layer is still a token."""
         if not isinstance(child, Token):
             return child
-        start = self.offset + child.start_pos  # type: ignore[operator]
+        start = self.offset + child.start_pos
         span = Span(self.source, start, start + len(child))
         return syntax.Layer(span, str(child), span, None, False, None, None, None, None, self._tight(start))
 

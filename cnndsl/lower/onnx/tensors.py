@@ -67,17 +67,24 @@ def stream(file: BinaryIO, model: ModelProto, stored: Stored) -> None:
 
 def externalise(model: ModelProto, stored: Stored, file: BinaryIO, location: str) -> None:
     """Write the arrays to a file beside the model, and where each begins into the message; small ones stay in it."""
+    offset = 0
+    outside: list[tuple[int, Value]] = []
     for name, array in stored:
         tensor = model.graph.initializer.add()
         tensor.CopyFrom(_header(name, array))
         if array.nbytes < _INLINE:
             tensor.raw_data = b"".join(block.tobytes() for block in _blocks(array))
             continue
-        file.write(bytes(-file.tell() % _PAGE))  # whole pages, so that a runtime can map them into memory
+        offset += -offset % _PAGE  # whole pages, so that a runtime can map them into memory
         tensor.data_location = TensorProto.EXTERNAL
-        entries = {"location": location, "offset": str(file.tell()), "length": str(array.nbytes)}
+        entries = {"location": location, "offset": str(offset), "length": str(array.nbytes)}
         for key, content in entries.items():
             tensor.external_data.add(key=key, value=content)
+        outside.append((offset, array))
+        offset += array.nbytes
+    reserve(file, offset)
+    for start, array in outside:
+        file.write(bytes(start - file.tell()))
         for block in _blocks(array):
             file.write(block.data)
 
