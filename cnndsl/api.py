@@ -114,7 +114,9 @@ def findings(
     `path` is the file's below its configuration, which patterns of `selection` are about.
     """
     elaborated = compiled.elaborated
-    facts = compiled.file, elaborated.unit, compiled.settings, options
+    facts = (
+        compiled.file, elaborated.unit, compiled.settings, compiled.input_shape, compiled.limits, options,
+    )  # fmt: skip
     written = Written(*facts) if compiled.graph is None else Subject(*facts, compiled.graph, elaborated.spans)
     return compiled.diagnostics + run_rules(written, selection, path)
 
@@ -132,6 +134,6 @@ def _compile(
     if isinstance(input_shape, tuple | list):
         input_shape = "x".join(map(str, input_shape))
     shape = dimensions(input_shape) if input_shape is not None else None
-    text = read_spec(spec if isinstance(spec, str) else Path(spec), limits)
+    text = read_spec(spec if isinstance(spec, str) else Path(spec), limits, settings)
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
     return compile_text(text, given, shape, limits)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
@@ -16,6 +17,7 @@ from .arithmetic import Value, error
 from .check import check
 from .diagnostics import Diagnostic, Severity, SpecError
 from .elaborate import Elaborated, Library, Missing, Request, elaborate, project_root
+from .elaborate.resolve import builtin
 from .ir import Graph
 from .limits import DEFAULT_LIMITS, Limits
 from .parser import parse_file
@@ -31,13 +33,25 @@ class Unreadable(Exception):
     """A spec that cannot be read: it is not there, or no file. The message says which and what to do."""
 
 
+class Used(Record):
+    """A file that `use` named, as the file in `folder` writes it: where it lies and its text, None where it is not read."""
+
+    written: str
+    folder: Path | None
+    path: Path | None
+    source: Source | None
+
+
 class Compiled(Record):
-    """What became of a spec: as far as it got, every diagnostic, and what was asked for from outside."""
+    """What became of a spec: as far as it got, every diagnostic, what was asked for from outside, and what was read."""
 
     file: File
     elaborated: Elaborated
     diagnostics: tuple[Diagnostic, ...]
     settings: Mapping[str, Value] = {}
+    used: tuple[Used, ...] = ()
+    input_shape: Dimensions | None = None
+    limits: Limits = DEFAULT_LIMITS
 
     @property
     def graph(self) -> Graph | None:
@@ -57,22 +71,23 @@ class Text(Record):
     settings: Mapping[str, Value] = {}
 
 
-def read_spec(spec: str | Path, limits: Limits = DEFAULT_LIMITS) -> Text:
-    """The text of a spec: a file, `-` for standard input, `zoo:NAME`, or the notation itself.
+def read_spec(spec: str | Path, limits: Limits = DEFAULT_LIMITS, names: Container[str] = ()) -> Text:
+    """The text of a spec: a file, `-` for standard input, `zoo:NAME`, or the notation itself; `names` have a value there.
 
     Raises Unreadable where there is no file, SpecError where what is there is no text or too large.
     """
     written = str(spec)
     if written == "-":
         return Text(Source(STDIN, _decode(sys.stdin.buffer.read(limits.max_bytes + 1), STDIN, limits)))
-    if isinstance(spec, Path) or _names_a_file(written):
+    if isinstance(spec, Path) or names_a_file(written):
         return _read(Path(spec), written, limits)
     if written.startswith("zoo:"):
         return _member(written[4:], limits)
+    _refuse_bare_name(written, names)
     return Text(Source(NOTATION, _bounded(written, NOTATION, limits)))
 
 
-def _names_a_file(written: str) -> bool:
+def names_a_file(written: str) -> bool:
     """A path rather than a notation: it exists, or it ends as one and has no blank or bracket in its last part."""
     if "\n" in written or len(written) > 4096 or "\0" in written:
         return False
@@ -84,15 +99,39 @@ def _names_a_file(written: str) -> bool:
     return written.endswith(".cnn") and not any(c in written for c in "[]()|*")
 
 
+_BARE_NAME: Final = re.compile(r"[^\W\d][\w.-]{0,59}")
+
+
+def _refuse_bare_name(written: str, names: Container[str]) -> None:
+    """Raise Unreadable for a word where a file or a member of the zoo was meant, as `vgg16`; `names` have a value."""
+    if not _BARE_NAME.fullmatch(written) or written in names or builtin(written) is not None:
+        return
+    same, word = zoo.same(written), written.isidentifier() and written.islower()
+    near = [same] if same else zoo.closest(written, 0.7) if word else []
+    if near:
+        raise Unreadable(f"there is no file {written}; did you mean {', '.join(f'zoo:{name}' for name in near)}?")
+    if word:
+        raise Unreadable(f"there is no file {written}, and no layer has that name")
+
+
 def _member(name: str, limits: Limits) -> Text:
     """A member of the zoo: its family's text and its settings."""
     found = zoo.find(name)
     if found is None:
-        near = zoo.closest(name)
-        advice = f"closest: {', '.join(near)}" if near else "`cnndsl zoo` lists it"
-        raise Unreadable(f"the zoo has no {name!r}; {advice}")
+        raise Unreadable(_no_member(name))
     path, settings = found
     return _read(path, f"zoo:{name}", limits).replace(settings=settings)
+
+
+def _no_member(name: str) -> str:
+    if not name:
+        return "`zoo:` needs a name, as in zoo:resnet50; `cnndsl zoo` lists them"
+    same = zoo.same(name)
+    if same:
+        return f"the zoo has no {name!r}; did you mean zoo:{same}?"
+    near = zoo.closest(name)
+    advice = f"closest: {', '.join(near)}" if near else "`cnndsl zoo` lists it"
+    return f"the zoo has no {name!r}; {advice}"
 
 
 def _read(path: Path, name: str, limits: Limits) -> Text:
@@ -148,10 +187,15 @@ def compile_text(
     settings: Mapping[str, Value] | None = None,
     input_shape: Dimensions | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    *,
+    first_members: bool = False,
 ) -> Compiled:
-    """Every stage on a text: parsed, elaborated, checked. Never raises for what the text holds."""
+    """Every stage on a text: parsed, elaborated, checked. Never raises for what the text holds.
+
+    With `first_members` a parameter that has a domain and no value takes the domain's first, as the linter wants it.
+    """
     with _no_collection():
-        return _compile(text, {**text.settings, **(settings or {})}, input_shape, limits)
+        return _compile(text, {**text.settings, **(settings or {})}, input_shape, limits, first_members)
 
 
 @contextmanager
@@ -166,7 +210,7 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _shown(path: Path, text: Text) -> str:
+def name_of_used(path: Path, text: Text) -> str:
     """A used file's name for messages: as the package's own, else seen from where the spec's name is seen."""
     shipped = zoo.specs_folder().resolve()
     if path.is_relative_to(shipped):
@@ -177,7 +221,9 @@ def _shown(path: Path, text: Text) -> str:
     return os.path.normpath(os.path.join(os.path.dirname(text.source.name), beside))  # noqa: PTH118, PTH120
 
 
-def _compile(text: Text, settings: Mapping[str, Value], input_shape: Dimensions | None, limits: Limits) -> Compiled:
+def _compile(
+    text: Text, settings: Mapping[str, Value], input_shape: Dimensions | None, limits: Limits, first_members: bool
+) -> Compiled:
     file, problems = parse_file(text.source, limits)
     found = list(problems)
 
@@ -187,11 +233,12 @@ def _compile(text: Text, settings: Mapping[str, Value], input_shape: Dimensions 
         return parsed
 
     left = limits.max_bytes
+    sources: dict[Path, Source] = {}
 
     def read(path: Path) -> Source | Missing:
         nonlocal left
         try:
-            source = _read(path, _shown(path, text), limits).source
+            source = _read(path, name_of_used(path, text), limits).source
         except Unreadable as problem:
             return Missing(str(problem))
         except SpecError as problem:
@@ -200,15 +247,21 @@ def _compile(text: Text, settings: Mapping[str, Value], input_shape: Dimensions 
         if left < 0:
             message = f"the files that are used have more than {limits.max_bytes:,} bytes together"
             return Missing(message, "if it is meant, raise the limit with --max-bytes")
+        sources[path] = source
         return source
 
     library = Library(project_root(text.path) if text.path else None, zoo.specs_folder())
-    request = Request(settings, input_shape, text.path, limits)
+    request = Request(settings, input_shape, text.path, limits, first_members)
     elaborated = elaborate(file, request, library, parse, read)
     found += [d for d in elaborated.diagnostics if d.code not in ("CNN024", "CNN026") or not problems]
     if elaborated.graph is not None and not found and elaborated.unit is not None:
         found += check(elaborated.graph, elaborated.spans, elaborated.unit)
-    return Compiled(file, elaborated, tuple(found), settings)
+    return Compiled(file, elaborated, tuple(found), settings, tuple(_used(library, sources)), input_shape, limits)
+
+
+def _used(library: Library, sources: Mapping[Path, Source]) -> Iterator[Used]:
+    for (written, folder), path in library.found.items():
+        yield Used(written, folder, *((None, None) if isinstance(path, Missing) else (path, sources.get(path))))
 
 
 def dimensions(written: str) -> Dimensions:

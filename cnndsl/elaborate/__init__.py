@@ -16,7 +16,7 @@ from ..ops.combine import Input as InputOp
 from ..record import Record
 from ..shape import Shape
 from ..source import Source, Span
-from ..syntax import Dimensions, File, Layer
+from ..syntax import Dimensions, File, Layer, Stage
 from .build import MAX_DEPTH, NOWHERE, Aborted, Branches, Build, Frame, Jump, Side, Trace
 from .names import Labels, Namer, before_last, labels_in, last_layers
 from .resolve import builtin, closest, missing
@@ -25,7 +25,8 @@ from .statements import Loader, Parse
 from .units import Library, Missing, Unit, project_root
 
 __all__ = [
-    "Branches", "Elaborated", "Jump", "Library", "Missing", "Request", "Side", "Trace", "Unit", "elaborate", "project_root",
+    "Branches", "Elaborated", "Jump", "Library", "Missing", "Request", "Side", "Trace", "Unit", "closing", "deep_stack",
+    "elaborate", "project_root",
 ]  # fmt: skip
 
 
@@ -33,13 +34,15 @@ class Request(Record):
     """What is asked of a spec from outside.
 
     `settings` are the values of parameters, free names and choices; `input` replaces the spec's; `classes` is
-    the setting of that name; `path` is the spec's own, None for text without a place.
+    the setting of that name; `path` is the spec's own, None for text without a place. With `first_members` a parameter
+    without a default takes the first value of its domain, as the linter wants it.
     """
 
     settings: Mapping[str, Value]
     input: Dimensions | None = None
     path: Path | None = None
     limits: Limits = DEFAULT_LIMITS
+    first_members: bool = False
 
 
 class Elaborated(Record):
@@ -63,9 +66,9 @@ def elaborate(
     build.missing = lambda expression, frame: missing(build, expression, frame)
     unit = None
     graph = None
-    with _deep_stack():
+    with deep_stack():
         try:
-            loader = Loader(build, library, parse, read)
+            loader = Loader(build, library, parse, read, request.first_members)
             if request.path is not None:
                 loader.units[request.path.resolve()] = None
             unit = loader.unit(file, request.path, main=True)
@@ -85,7 +88,7 @@ def _place(diagnostic: Diagnostic) -> tuple[str, int, str]:
 
 
 @contextmanager
-def _deep_stack() -> Iterator[None]:
+def deep_stack() -> Iterator[None]:
     """Room for `MAX_DEPTH` stages within stages, six calls each; Python's own frames need no C stack."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 8 * MAX_DEPTH))
@@ -106,7 +109,7 @@ def _network(build: Build, loader: Loader, unit: Unit, request: Request) -> Grap
     x = _input(build, loader, unit, request)
     if x > NOWHERE:
         frame.env["cin"] = build.nodes[x].shape.channels
-    build.closing = _closing(net.body)
+    build.closing = closing(net.body)
     x = build.stage(net.body, x, frame)
     _unused_settings(build, unit, frame)
     if x == NOWHERE or build.diagnostics:
@@ -132,12 +135,12 @@ def _no_single_net(build: Build, unit: Unit) -> None:
     )  # fmt: skip
 
 
-def _closing(body: object) -> frozenset[int]:
+def closing(body: Stage) -> frozenset[int]:
     """The layers, by identity, that end the network: the last, and an FC before a last SOFTMAX."""
-    last = last_layers(body)  # type: ignore[arg-type]
+    last = last_layers(body)
     found = {id(layer) for layer in last}
     if any(_names(layer, "SOFTMAX") for layer in last):
-        before = before_last(body)  # type: ignore[arg-type]
+        before = before_last(body)
         found |= {id(layer) for layer in last_layers(before) if _names(layer, "FC")} if before is not None else set()
     return frozenset(found)
 
@@ -155,6 +158,8 @@ def _input(build: Build, loader: Loader, unit: Unit, request: Request) -> int:
             help="write `input 3x32x32` in the spec, or give --input 3x32x32",
         )  # fmt: skip
         return NOWHERE
+    if request.input and unit.input and request.input != unit.input.shape:
+        build.own_input = unit.input.shape.span.text
     shape: Shape | None = input_shape(build, dimensions, loader.frame(unit))
     if shape is None:
         return NOWHERE
@@ -170,7 +175,7 @@ def _unused_settings(build: Build, unit: Unit, frame: Frame) -> None:
         turns = build.asked.get(name)
         if isinstance(value, tuple) and turns is not None and len(value) not in (1, turns):
             build.error("CNN015", f"{name} is set {len(value)} times and asked {turns} time{'s' * (turns != 1)}", None)
-        if name in unit.params or turns is not None or name == "classes" or name in words:
+        if name in unit.params or turns is not None or name == "classes" or name in words or unit.incomplete:
             continue
         near = closest(name, [*unit.params, *build.asked])
         known = ", ".join([*unit.params, *build.asked])

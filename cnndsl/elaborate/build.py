@@ -13,7 +13,7 @@ from ..ops.base import Op
 from ..record import Record
 from ..shape import Shape
 from ..source import Span
-from ..syntax import Call, Name, Stage, StageValue
+from ..syntax import Call, Choice, Name, Stage, StageValue
 from .names import Labels, Namer
 from .units import Unit
 
@@ -100,7 +100,9 @@ class Build:
         self.settings = settings
         self.rules = rules
         self.classes = classes
+        self.own_input: str | None = None
         self.missing: Callable[[Name | Call | StageValue, Frame], Value] = lambda expression, frame: UNKNOWN
+        self.decide: Callable[[Choice, str | None], bool] | None = None
         self.nodes: list[Node] = []
         self.spans: list[Span] = []
         self.halvings: list[int] = []

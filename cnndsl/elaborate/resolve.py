@@ -73,13 +73,18 @@ def is_builtin_spelling(name: str) -> bool:
 
 
 def meaning(build: Build, name: str, frame: Frame) -> Meaning | Value | None:
-    """What a name stands for as a stage; a number where it is one; None where it is nothing."""
+    """What a name stands for as a stage; a number where it is one; None where it is nothing.
+
+    `Conv` is nothing where it may be a definition that could not be read.
+    """
     bound = frame.env.get(name)
     if bound is not None:
         return bound
     definition = frame.unit.definitions.get(name)
     if definition is not None:
         return definition
+    if frame.unit.may_declare(name) and not is_builtin_spelling(name):
+        return None
     known = build.plans.get(name, UNKNOWN)
     if known is UNKNOWN:
         known = build.plans[name] = builtin(name)
@@ -92,7 +97,9 @@ def missing(build: Build, expression: Name | Call | StageValue, frame: Frame) ->
         return Closure(expression.stage, frame)
     found = meaning(build, expression.name, frame)
     if isinstance(expression, Call):
-        if found is None or is_number(found) or found is UNKNOWN:
+        if found is UNKNOWN or (found is None and frame.unit.may_declare(expression.name)):
+            return UNKNOWN
+        if found is None or is_number(found):
             known = (*FUNCTIONS, *frame.unit.definitions, *LAYERS)
             suggestion = closest(expression.name, known)
             return _report(build, "CNN010", f"unknown function or layer {expression.name}", expression, suggestion)
@@ -111,7 +118,7 @@ def missing(build: Build, expression: Name | Call | StageValue, frame: Frame) ->
 
 def free_name(build: Build, name: str, at: Name | Layer, frame: Frame) -> Value:
     """Report, once, a name that has no value."""
-    if name in build.free:
+    if name in build.free or frame.unit.may_declare(name):
         return UNKNOWN
     build.free.add(name)
     if name == "classes":
@@ -152,6 +159,8 @@ def _by_another_name(name: str) -> str | None:
 
 def unknown_layer(build: Build, layer: Layer, frame: Frame) -> None:
     """Report a stage whose name is nothing."""
+    if frame.unit.may_declare(layer.name):
+        return
     subject = _NOT_YET.get(layer.name.upper())
     if subject:
         build.error("CNN025", f"{subject}: not in the language", layer.name_span, frame)

@@ -71,7 +71,8 @@ def group(build: Build, stage: Group, x: int, frame: Frame, label: str | None) -
 
 
 def choice(build: Build, stage: Choice, x: int, frame: Frame, label: str | None) -> int:
-    if label is None or _chosen(build, stage, label):
+    present = build.decide(stage, label) if build.decide else label is None or _chosen(build, stage, label)
+    if present:
         return build.stage(stage.stage, x, frame, label)
     return x
 
@@ -104,9 +105,15 @@ def shaped(build: Build, stage: Shaped, x: int, frame: Frame, label: str | None)
         build.error(
             "CNN110", "the shape here is not the one asserted", stage.shape.span, frame,
             expected="x".join("?" if want is None else str(want) for want in wanted), found=str(found),
-            chain=build.chain(x), help=f"write => {found} if that is meant",
+            chain=build.chain(x), help=_advice(build, found),
         )  # fmt: skip
     return x
+
+
+def _advice(build: Build, found: Shape) -> str:
+    if build.own_input is None:
+        return f"write => {found} if that is meant"
+    return f"it is the shape for the spec's own input, {build.own_input}: leave --input out, or the `=>`"
 
 
 def _wanted(build: Build, dimensions: Dimensions, frame: Frame) -> list[int | None] | None:

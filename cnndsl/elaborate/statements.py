@@ -10,7 +10,7 @@ from ..arithmetic import UNKNOWN, Value, evaluate, in_domain, shown
 from ..diagnostics import Note
 from ..ops.arguments import validate
 from ..source import Source, Span
-from ..syntax import Assert, Def, Default, File, Input, Layer, Net, Param, Statement, Use
+from ..syntax import Assert, Def, Default, File, Input, Layer, Net, Param, Range, Statement, Use
 from .build import Build, Frame
 from .layers import plan_layer
 from .names import Labels, Namer
@@ -26,16 +26,25 @@ MAX_FILES: Final = 50
 class Loader:
     """Reads a file's statements, and the files it uses, into units."""
 
-    def __init__(self, build: Build, library: Library, parse: Parse, read: Callable[[Path], Source | Missing]) -> None:
+    def __init__(
+        self,
+        build: Build,
+        library: Library,
+        parse: Parse,
+        read: Callable[[Path], Source | Missing],
+        first_members: bool = False,
+    ) -> None:
         self.build = build
         self.library = library
         self.parse = parse
         self.read = read
+        self.first_members = first_members
         self.units: dict[Path, Unit | None] = {}
 
     def unit(self, file: File, path: Path | None, main: bool) -> Unit:
         """What a file declares."""
         unit = Unit(file.source, path.parent if path else None)
+        unit.lost.update(file.lost)
         if main:
             unit.values.update(self.build.settings)
         for statement in file.statements:
@@ -128,6 +137,9 @@ class Loader:
             value = self._setting(unit, setting, statement)
         elif statement.default is not None:
             value = evaluate(statement.default, names)
+        elif self.first_members and main and statement.domain is not None:
+            over = statement.domain
+            value = evaluate(over.first if isinstance(over, Range) else over.items[0], names)
         else:
             return
         if value is not UNKNOWN and statement.domain is not None and in_domain(value, statement.domain, names) is False:
@@ -145,6 +157,8 @@ class Loader:
             return setting
         if setting in WORDS and builtin(setting) is None:
             return setting
+        if setting not in unit.definitions and unit.may_declare(setting):
+            return UNKNOWN
         if builtin(setting) is None and setting not in unit.definitions:
             self.build.error(
                 "CNN014",
@@ -188,10 +202,12 @@ class Loader:
         path = self.library.find(statement.path, unit.folder)
         if isinstance(path, Missing):
             self.build.error("CNN023", path.message, statement.span, help=path.help)
+            unit.incomplete = True
             return
         if path not in self.units:
             used = self._load(path, statement)
         elif (used := self.units[path]) is None:
+            unit.incomplete = True
             self.build.error(
                 "CNN023",
                 f'"{statement.path}" uses this file again',
@@ -200,7 +216,10 @@ class Loader:
             )
             return
         if used is None:
+            unit.incomplete = True
             return
+        unit.incomplete |= used.incomplete
+        unit.lost |= used.lost
         for name, definition in used.definitions.items():
             if name in unit.definitions and unit.definitions[name] is not definition:
                 self.build.error("CNN016", f'{name} from "{statement.path}" is declared already', statement.span)
@@ -216,6 +235,7 @@ class Loader:
         if isinstance(source, Missing):
             self.build.error("CNN023", source.message, statement.span, help=source.help)
             used = Unit(Source(str(path), ""), path.parent)
+            used.incomplete = True
         else:
             used = self.unit(self.parse(source), path, main=False)
         self.units[path] = used

@@ -26,7 +26,11 @@ class Definition(Record):
 
 
 class Unit:
-    """One file: its definitions and parameters, and the statements that make a network."""
+    """One file: its definitions and parameters, and the statements that make a network.
+
+    `lost` are names that it declares in statements that could not be read; it is `incomplete` where a file that it uses
+    could not be read, which may have declared any name.
+    """
 
     def __init__(self, source: Source, folder: Path | None) -> None:
         self.source = source
@@ -39,6 +43,12 @@ class Unit:
         self.nets: list[tuple[Net, Defaults]] = []
         self.asserts: list[Assert] = []
         self.first: dict[str, Span] = {}
+        self.lost: set[str] = set()
+        self.incomplete = False
+
+    def may_declare(self, name: str) -> bool:
+        """Whether a name that is nothing here may be of a statement or a file that could not be read, as was reported."""
+        return name in self.lost or (self.incomplete and name != "classes")
 
 
 class Missing(Record):
@@ -51,19 +61,27 @@ class Missing(Record):
 class Library:
     """Reads the files that `use` names: relative to the file that uses them, never outside `root`; or the package's own.
 
-    `root` is None for text without a place (standard input, a notation): then only `zoo:` can be used.
+    `root` is None for text without a place (standard input, a notation): then only `zoo:` can be used. `found` has the
+    answer for each path and folder that was asked for.
     """
 
     def __init__(self, root: Path | None, shipped: Path) -> None:
         self.root = root
         self.shipped = shipped
+        self.found: dict[tuple[str, Path | None], Path | Missing] = {}
 
     def find(self, path: str, folder: Path | None) -> Path | Missing:
         """Where a used file lies; its place is checked after links are followed."""
+        if (path, folder) not in self.found:
+            self.found[path, folder] = self._find(path, folder)
+        return self.found[path, folder]
+
+    def _find(self, path: str, folder: Path | None) -> Path | Missing:
         if path.startswith("zoo:"):
             return self._inside(self.shipped / f"{path[4:].removesuffix('.cnn')}.cnn", self.shipped, path)
         if folder is None or self.root is None:
-            return Missing("only `zoo:` files can be used from a text without a place", "save the spec as a file")
+            advice = self._shipped_block(path) or "save the spec as a file"
+            return Missing("only `zoo:` files can be used from a text without a place", advice)
         if Path(path).is_absolute():
             return Missing("a used file is named relative to this one", f"write it without the leading {path[:1]!r}")
         return self._inside(folder / path, self.root, path)
@@ -77,7 +95,16 @@ class Library:
             return Missing(f'"{written}" is not a usable path')
         if not allowed:
             return Missing(f'"{written}" lies outside the project', "move it below the folder that holds the spec")
-        return resolved if present else Missing(f'"{written}" does not exist')
+        return resolved if present else Missing(f'"{written}" does not exist', self._shipped_block(written))
+
+    def _shipped_block(self, written: str) -> str | None:
+        """The package's block that a path may have meant: the one of that name, else the closest."""
+        from difflib import get_close_matches
+
+        blocks = sorted(path.stem for path in (self.shipped / "blocks").glob("*.cnn"))
+        name = written.replace("\\", "/").rpartition("/")[2].removeprefix("zoo:").removesuffix(".cnn")
+        near = [name] if name in blocks else get_close_matches(name, blocks, 1)
+        return f'did you mean "zoo:blocks/{near[0]}"?' if near else None
 
 
 def project_root(spec: Path) -> Path:

@@ -85,6 +85,8 @@ def _is_width(build: Build, before: Stage, after: Stage, frame: Frame) -> bool:
     if kind is None or "width" not in kind.fields:
         return False
     stem = bare.name.rstrip("0123456789_")
+    if frame.unit.may_declare(bare.name):
+        return len(stem) < 3 and stem.islower()  # else rather a definition
     return len(stem) < 3 or not _misspelt(build, stem, frame)
 
 

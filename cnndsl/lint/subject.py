@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Final
 
 from ..elaborate import Unit
 from ..ir import Graph, Node
+from ..limits import Limits
 from ..record import Record
 from ..source import Span
-from ..syntax import File
+from ..syntax import Dimensions, File
 
 if TYPE_CHECKING:
     from ..analysis.costs import Costs
     from ..analysis.memory import Memory
     from ..analysis.receptive import Receptive
     from ..arithmetic import Value
+    from ..diagnostics import Diagnostic
+    from ..ops.base import Op
+    from .stages import Place
+    from .windows import Window
 
 DEFAULT_OPSET: Final = 18
 
@@ -31,13 +36,22 @@ class Options(Record):
 class Written(Record):
     """A spec as it is written: its syntax and, where its statements could be read, what they declare.
 
-    `settings` are the values that were asked for from outside.
+    `settings` are the values that were asked for from outside, `input_shape` the shape in place of the spec's.
     """
 
     file: File
     unit: Unit | None
     settings: Mapping[str, Value]
+    input_shape: Dimensions | None
+    limits: Limits
     options: Options
+
+    @cached_property
+    def places(self) -> Mapping[int, Place]:
+        """The layers as they are written in this file, by the offset at which each ends."""
+        from .stages import places
+
+        return places(self.file)
 
 
 class Subject(Written):
@@ -61,6 +75,21 @@ class Subject(Written):
         return frozenset((self.graph.output, *(side.node for side in self.graph.auxiliary)))
 
     @cached_property
+    def windows(self) -> tuple[Window, ...]:
+        """The windows of the convolutions and pools."""
+        from .windows import windows
+
+        return windows(self)
+
+    @cached_property
+    def kinds(self) -> Mapping[type[Op], tuple[int, ...]]:
+        """The nodes of each class of operation, in order."""
+        found: dict[type[Op], list[int]] = {}
+        for index, node in enumerate(self.graph.nodes):
+            found.setdefault(type(node.op), []).append(index)
+        return {kind: tuple(indices) for kind, indices in found.items()}
+
+    @cached_property
     def costs(self) -> Costs:
         """Parameters, MACs and activations of each node and in all."""
         from ..analysis.costs import costs
@@ -80,6 +109,20 @@ class Subject(Written):
         from ..analysis.receptive import receptive
 
         return receptive(self.graph)
+
+    def of(self, *kinds: type[Op]) -> tuple[int, ...]:
+        """The nodes of these classes of operation, in order."""
+        found = [index for kind in kinds for index in self.kinds.get(kind, ())]
+        return tuple(found if len(kinds) == 1 else sorted(found))
+
+    @cached_property
+    def family(self) -> tuple[Diagnostic, ...]:
+        """What is wrong with other members of the family."""
+        from ..family import lint_family
+
+        if self.unit is None:
+            return ()
+        return tuple(lint_family(self.file, self.unit, self.limits, self.settings, self.input_shape))
 
     def only_user(self, index: int) -> Node | None:
         """The one node that takes a value; None where there are several, none, or it is a result."""
