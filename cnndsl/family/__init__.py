@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ..elaborate.units import Unit
     from .axes import Axes, Uses
     from .member import Members, Part
-    from .walk import Found, Walk
+    from .states import Found
+    from .walk import Walk
 
 MOST_FINDINGS: Final = 5
 MOST_LISTED: Final = 500
@@ -107,7 +108,8 @@ class Family:
         return dimensions is not None and None not in dimensions.sizes
 
     def _walked(self, bounds: Sequence[Bound]) -> tuple[Walk, bool]:
-        from .walk import Exhausted, Walk
+        from .states import Exhausted
+        from .walk import Walk
 
         walk = Walk(self.members, self.axes.axes, self.uses, tuple((_measure(b.metric), b.worse) for b in bounds))
         if self.axes.dependent or self.uses.in_defaults:
@@ -240,7 +242,8 @@ class Family:
         """Every member compiled, where they are few; else what was not looked at."""
         from itertools import product
 
-        from .walk import MOST_NODES, Found
+        from .states import Found
+        from .walk import MOST_NODES
 
         if self.axes.size <= MOST_LISTED:
             members = (
