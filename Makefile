@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-zoo lint format bench clean
+.PHONY: help demo test test-long test-zoo lint format docs bench clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,10 @@ test-zoo: $(STAMP) ## every architecture against its reference, weight for weigh
 
 bench: $(STAMP) ## the benchmarks' tables
 	$(BIN)/python -m benchmarks
+
+docs: $(STAMP) ## write docs/rules.md from the pages of the rules
+	$(BIN)/python -m cnndsl rule --all > docs/rules.md.new
+	mv docs/rules.md.new docs/rules.md
 
 format: $(STAMP) ## rewrite the code in the house's format
 	$(BIN)/ruff format .

@@ -1,9 +1,9 @@
-"""`python -m benchmarks [front|onnx|torch ...]`: the tables, all of them or those named."""
+"""`python -m benchmarks [front|lint|onnx|torch ...]`: the tables, all of them or those named."""
 
 import sys
 from importlib import import_module
 
-NAMES = ("front", "onnx", "torch")
+NAMES = ("front", "lint", "onnx", "torch")
 
 
 def main() -> int:

@@ -100,7 +100,7 @@ def lint(
 ) -> tuple[Diagnostic, ...]:
     """Every finding in a spec: what compiling rejects, else what the rules find. Raises Unreadable as `load` does."""
     try:
-        compiled = _compile(spec, input, limits, settings)
+        compiled = _compile(spec, input, limits, settings, first_members=True)
     except SpecError as unreadable:
         return unreadable.diagnostics
     return findings(compiled)
@@ -115,7 +115,7 @@ def findings(
     """
     elaborated = compiled.elaborated
     facts = (
-        compiled.file, elaborated.unit, compiled.settings, compiled.input_shape, compiled.limits, options,
+        compiled.file, elaborated.unit, compiled.settings, compiled.input_shape, compiled.family, compiled.limits, options,
     )  # fmt: skip
     written = Written(*facts) if compiled.graph is None else Subject(*facts, compiled.graph, elaborated.spans)
     return compiled.diagnostics + run_rules(written, selection, path)
@@ -129,11 +129,12 @@ def stats(spec: Spec | Graph, *, input: str | tuple[int, ...] | None = None, **s
 
 
 def _compile(
-    spec: Spec, input_shape: str | tuple[int, ...] | None, limits: Limits, settings: dict[str, Any]
-) -> Compiled:
+    spec: Spec, input_shape: str | tuple[int, ...] | None, limits: Limits, settings: dict[str, Any],
+    *, first_members: bool = False,
+) -> Compiled:  # fmt: skip
     if isinstance(input_shape, tuple | list):
         input_shape = "x".join(map(str, input_shape))
     shape = dimensions(input_shape) if input_shape is not None else None
     text = read_spec(spec if isinstance(spec, str) else Path(spec), limits, settings)
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-    return compile_text(text, given, shape, limits)
+    return compile_text(text, given, shape, limits, first_members=first_members)

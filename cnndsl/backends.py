@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .diagnostics import Diagnostic, Severity, SpecError
+from .interrupts import Undoing
 from .ir import Graph
 from .limits import DEFAULT_LIMITS
 from .record import Record
@@ -76,7 +77,8 @@ def compile_onnx(graph: Graph, target: Path, options: OnnxOptions) -> Written:
     arrays = in_memory(values)
     target.parent.stat()
     regular = target.is_file() or not target.exists()
-    with tempfile.TemporaryDirectory(dir=target.parent if regular else None, prefix=".cnndsl-") as folder:
+    place = target.parent if regular else None
+    with Undoing(), tempfile.TemporaryDirectory(dir=place, prefix=".cnndsl-") as folder:
         written = write_onnx(Path(folder) / target.name, graph, arrays, opset=options.opset)
         result = verify(graph, written[0], arrays)
         if not result.agrees:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from . import contents
 from .convert import Match, Misfit, Tensor, match
 from .diagnostics import Diagnostic, Severity, SpecError
 from .extras import need
@@ -25,7 +26,15 @@ WRAPPERS: Final = ("state_dict", "model", "model_state_dict", "model_state", "ne
 PARALLEL: Final = "module."
 """What `torch.nn.DataParallel` puts before every name."""
 
-_LARGEST_HEADER: Final = 100 * 2**20
+KINDS: Final = {
+    "F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64", "BOOL": "bool",
+    "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
+    "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64",
+}  # fmt: skip
+"""What safetensors calls types of numbers, by torch's names."""
+
+_NAMED: Final = 3
+"""How many arrays a warning names."""
 
 
 class Checkpoint(Record):
@@ -40,18 +49,19 @@ class Checkpoint(Record):
 
 
 class Converted(Record):
-    """A spec's weights from a checkpoint, and which array became which."""
+    """A spec's weights from a checkpoint, which array became which, and what there is to say about it."""
 
     arrays: Arrays
     match: Match
+    warnings: tuple[str, ...] = ()
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """The state dict in a `.safetensors` file, or in one that torch pickled, of tensors only.
 
-    A state dict within an entry of `WRAPPERS` is found; what is no tensor beside it is passed over. Nothing is ever
-    executed: a pickle that would construct anything but tensors is refused. Raises SpecError where the file is no such
-    thing, OSError where it cannot be read, MissingExtra where torch is needed and not installed.
+    A state dict within an entry of `WRAPPERS` is found, one level deep; what is no tensor beside it is passed over.
+    Nothing is ever executed: a pickle that would construct anything but tensors is refused. Raises SpecError where the
+    file is no such thing, OSError where it cannot be read, MissingExtra where torch is needed and not installed.
     """
     with Path(path).open("rb"):
         pass
@@ -60,7 +70,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         return _prefix_dropped(_safetensors(path))
     if ending in PICKLED:
         return _prefix_dropped(_pickled(path))
-    raise unreadable(path, f"its name ends in {ending or 'nothing'}, not in .safetensors, {', '.join(PICKLED)}")
+    named = f"its name ends in {ending or 'nothing'}, not in .safetensors, {', '.join(PICKLED)}"
+    raise unreadable(path, f"{named}; it seems to be {contents.seems(path)}")
 
 
 def convert(
@@ -80,10 +91,22 @@ def convert(
     found = match(graph, checkpoint.tensors, registered=checkpoint.registered, given=given, partial=missing is not None)
     if isinstance(found, Misfit):
         raise SpecError((_diagnostic(found, spans),))
-    arrays = dict(missing(graph)) if missing is not None else _counters(graph)
+    counters = _counters(graph)
+    arrays = dict(missing(graph)) if missing is not None else dict(counters)
     for pair in found.pairs:
-        arrays[pair.ours] = checkpoint.load(pair.theirs).reshape(pair.shape)
-    return Converted(arrays, found)
+        array = checkpoint.load(pair.theirs).reshape(pair.shape)
+        arrays[pair.ours] = array.astype(arrays[pair.ours].dtype) if pair.ours in counters else array
+    return Converted(arrays, found, _doubts(arrays, found))
+
+
+def _doubts(arrays: Arrays, found: Match) -> tuple[str, ...]:
+    """What is wrong with what was taken, though it fits."""
+    strange = [pair.theirs for pair in found.pairs if not np.isfinite(arrays[pair.ours]).all()]
+    if not strange:
+        return ()
+    many = f"{len(strange)} arrays hold" if len(strange) > 1 else "an array holds"
+    named = ", ".join(strange[:_NAMED]) + (", ..." if len(strange) > _NAMED else "")
+    return (f"{many} infinite numbers or NaN: {named}",)
 
 
 def _counters(graph: Graph) -> Arrays:
@@ -99,9 +122,11 @@ def _counters(graph: Graph) -> Arrays:
 def _diagnostic(misfit: Misfit, spans: tuple[Span, ...]) -> Diagnostic:
     span = spans[misfit.node] if misfit.node is not None and misfit.node < len(spans) else None
     if misfit.ambiguous:
-        advice = "say which is which with --map, or take a .pth file, which keeps the order of the layers"
+        advice = (
+            misfit.advice or "say which is which with --map, or take a .pth file, which keeps the order of the layers"
+        )
         return Diagnostic("CNN033", Severity.ERROR, misfit.message, span, None, misfit.found, help=advice)
-    advice = "convert what fits with --partial, or say what goes where with --map"
+    advice = misfit.advice or "convert what fits with --partial, or say what goes where with --map"
     return Diagnostic("CNN032", Severity.ERROR, misfit.message, span, misfit.expected, misfit.found, help=advice)
 
 
@@ -132,13 +157,13 @@ def _safetensors(path: str | os.PathLike[str]) -> Checkpoint:
         with safe_open(path, framework="np") as file:  # checks every offset
             names = list(file.keys())
             slices = {name: file.get_slice(name) for name in names}
-            tensors = tuple(Tensor(name, tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items())
-    except SafetensorError as error:
-        raise unreadable(path, f"it cannot be read as safetensors: {error}") from None
+            tensors = tuple(Tensor(name, tuple(s.get_shape()), _kind(s.get_dtype())) for name, s in slices.items())
+    except SafetensorError:
+        raise unreadable(path, contents.no_safetensors(path)) from None
     kinds = {tensor.name: tensor.dtype for tensor in tensors}
 
     def load(name: str) -> Array:
-        if kinds[name] == "BF16":
+        if kinds[name] == "bfloat16":
             return _bfloat16(path, name)
         with safe_open(path, framework="np") as file:
             return _plain(file.get_tensor(name))
@@ -146,10 +171,15 @@ def _safetensors(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(tensors, load, registered=False)
 
 
+def _kind(name: str) -> str:
+    """A type of numbers as torch calls it."""
+    return KINDS.get(name, name.lower())
+
+
 def _bfloat16(path: str | os.PathLike[str], name: str) -> Array:
     """An array of bfloat16, which numpy does not know: the upper halves of float32."""
     with Path(path).open("rb") as file:
-        size = min(int.from_bytes(file.read(8), "little"), _LARGEST_HEADER)
+        size = min(int.from_bytes(file.read(8), "little"), contents.LARGEST_HEADER)
         entry = json.loads(file.read(size))[name]
         start, end = entry["data_offsets"]
         file.seek(8 + size + start)
@@ -173,15 +203,14 @@ def _pickled(path: str | os.PathLike[str]) -> Checkpoint:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles by others than torch, which it then refuses
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        problem = next(iter(_sentences(str(error))), "it is no checkpoint")
-        raise unreadable(path, f"it holds more than tensors, or is damaged: {problem}") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
-        raise unreadable(path, f"torch cannot read it: {next(iter(_sentences(str(error))), 'damaged')}") from None
+    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, UnpicklingError):
+        raise unreadable(path, _problem(path)) from None  # torch's own messages speak of its insides
     state = _state(content, torch)
     if not state:
-        raise unreadable(path, "there is no state dict in it")
-    tensors = tuple(Tensor(name, tuple(value.shape), str(value.dtype)) for name, value in state.items())
+        raise unreadable(path, f"there is no state dict in it, alone or under {', '.join(WRAPPERS)}")
+    tensors = tuple(
+        Tensor(name, tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in state.items()
+    )
 
     def load(name: str) -> Array:
         value = state[name].detach()
@@ -191,23 +220,29 @@ def _pickled(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(tensors, load, registered=True)
 
 
-def _sentences(text: str) -> Iterator[str]:
-    """The lines of torch's message that say what is wrong, without its advice to trust the file."""
-    for line in text.splitlines():
-        if line.strip() and "weights_only" not in line:
-            yield line.strip()
+def _problem(path: str | os.PathLike[str]) -> str:
+    """Why torch does not read a file."""
+    kind = contents.seems(path)
+    if kind == contents.TORCHSCRIPT:
+        return f"it is {kind}"
+    if kind == contents.SAFETENSORS:
+        return f"it is {kind}: let its name end in .safetensors"
+    if kind != contents.PICKLED:
+        return f"it is no checkpoint; it seems to be {kind}"
+    if name := contents.foreign_class(path):
+        return f"only tensors are read, and it holds a {name}: a whole module, or something beside the weights"
+    return "it is a pickle that is damaged, or holds more than tensors"
 
 
 def _state(content: Any, torch: Any) -> dict[str, Any]:
-    """The tensors by name of a pickle's content, or of the entry that wraps them."""
+    """The tensors by name in an entry of a pickle's content that wraps them, or in the content itself."""
     if not isinstance(content, Mapping):
         return {}
-    found = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
-    if found:
-        return found
-    for wrapper in WRAPPERS:
-        if wrapper in content and (within := _state(content[wrapper], torch)):
-            return within
+    for within in (*(content.get(wrapper) for wrapper in WRAPPERS), content):
+        tensors = within.items() if isinstance(within, Mapping) else ()
+        found = {str(name): value for name, value in tensors if isinstance(value, torch.Tensor)}
+        if found:
+            return found
     return {}
 
 

@@ -52,6 +52,7 @@ class Compiled(Record):
     used: tuple[Used, ...] = ()
     input_shape: Dimensions | None = None
     limits: Limits = DEFAULT_LIMITS
+    family: bool = True
 
     @property
     def graph(self) -> Graph | None:
@@ -63,12 +64,14 @@ class Compiled(Record):
 class Text(Record):
     """A spec's text and where it lies; `path` is None for standard input and for a notation.
 
-    `settings` are those of a member of the zoo; what is asked for besides comes first.
+    `settings` are those of a member of the zoo; what is asked for besides comes first. `family` is whether the text stands
+    for all its members: not where one of them was named.
     """
 
     source: Source
     path: Path | None = None
     settings: Mapping[str, Value] = {}
+    family: bool = True
 
 
 def read_spec(spec: str | Path, limits: Limits = DEFAULT_LIMITS, names: Container[str] = ()) -> Text:
@@ -120,7 +123,7 @@ def _member(name: str, limits: Limits) -> Text:
     if found is None:
         raise Unreadable(_no_member(name))
     path, settings = found
-    return _read(path, f"zoo:{name}", limits).replace(settings=settings)
+    return _read(path, f"zoo:{name}", limits).replace(settings=settings, family=False)
 
 
 def _no_member(name: str) -> str:
@@ -256,7 +259,9 @@ def _compile(
     found += [d for d in elaborated.diagnostics if d.code not in ("CNN024", "CNN026") or not problems]
     if elaborated.graph is not None and not found and elaborated.unit is not None:
         found += check(elaborated.graph, elaborated.spans, elaborated.unit)
-    return Compiled(file, elaborated, tuple(found), settings, tuple(_used(library, sources)), input_shape, limits)
+    return Compiled(
+        file, elaborated, tuple(found), settings, tuple(_used(library, sources)), input_shape, limits, text.family
+    )
 
 
 def _used(library: Library, sources: Mapping[Path, Source]) -> Iterator[Used]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from .interrupts import Undoing
+
 
 class OutputFiles:
     """A set of files that appear together at the end of the `with` block, or not at all if it raises.
@@ -23,8 +25,10 @@ class OutputFiles:
     def __init__(self) -> None:
         self._staged: list[tuple[Path, Path]] = []
         self._open: list[BinaryIO] = []
+        self._undoing = Undoing()
 
     def __enter__(self) -> Self:
+        self._undoing.__enter__()
         return self
 
     def stage(self, target: str | os.PathLike[str]) -> Path:
@@ -58,6 +62,7 @@ class OutputFiles:
         finally:
             for temporary, _ in self._staged:
                 temporary.unlink(missing_ok=True)
+            self._undoing.__exit__()
 
 
 def reserve(file: BinaryIO, size: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .contents import PICKLED, no_safetensors, seems
 from .diagnostics import Diagnostic, Severity
 from .files import OutputFiles
 from .ir import Graph
@@ -71,8 +72,10 @@ def read(path: str | os.PathLike[str], graph: Graph) -> Stored:
                 for name in (f"{node.name}.{weight.name}",)
             }
             made_for = (file.metadata() or {}).get("hash")
-    except (OSError, SafetensorError) as error:
-        return Stored(None, (_unusable(path, f"it cannot be read as safetensors: {error}"),))
+    except OSError as error:
+        return Stored(None, (_unusable(path, f"it cannot be read as safetensors: {error.strerror or error}"),))
+    except SafetensorError:
+        return Stored(None, (_no_safetensors(path),))
     if made_for is None or made_for == graph.hash():
         return Stored(arrays)
     warning = Diagnostic(
@@ -107,6 +110,15 @@ def _misfit(file: Any, graph: Graph) -> str | None:
             return f"its array {name} holds {kind} numbers, not {wanted}{where}"
     extra = next(iter(unclaimed), None)
     return None if extra is None else f"it has an array {extra}, which the spec has no layer for"
+
+
+def _no_safetensors(path: str | os.PathLike[str]) -> Diagnostic:
+    found = _unusable(path, no_safetensors(path))
+    if seems(path) != PICKLED:
+        return found
+    return found.replace(
+        help=f"convert it first: cnndsl weights convert {os.fspath(path)} --spec SPEC -o OUT.safetensors"
+    )
 
 
 def _unusable(path: str | os.PathLike[str], problem: str) -> Diagnostic:

@@ -277,9 +277,13 @@ class Comment(Syntax):
 
 
 class File(Record):
-    """A whole text: its statements in order, and its comments, which mean nothing but are kept."""
+    """A whole text: its statements in order, and its comments, which mean nothing but are kept.
 
-    uncompared: ClassVar[frozenset[str]] = frozenset({"source", "comments"})
+    `lost` are the names that statements declare which could not be read.
+    """
+
+    uncompared: ClassVar[frozenset[str]] = frozenset({"source", "comments", "lost"})
     source: Source
     statements: tuple[Statement, ...]
     comments: tuple[Comment, ...] = ()
+    lost: frozenset[str] = frozenset()

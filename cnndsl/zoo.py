@@ -71,8 +71,17 @@ def matching(pattern: str) -> list[Member]:
     return [member for name, member in members().items() if fnmatchcase(name.lower(), wanted)]
 
 
-def closest(name: str) -> list[str]:
-    """The names most like one that is not in the zoo, best first."""
+def same(name: str) -> str | None:
+    """The member that a name is but for case and signs: `ResNet-18` is `resnet18`."""
+    return next((member for member in members() if _plain(member) == _plain(name)), None)
+
+
+def _plain(name: str) -> str:
+    return "".join(char for char in name.lower() if char.isalnum())
+
+
+def closest(name: str, least: float = 0.4) -> list[str]:
+    """The names most like one that is not in the zoo, best first; `least` is how like, from 0 to 1."""
     import difflib
 
-    return difflib.get_close_matches(name, list(members()), 3, 0.4)
+    return difflib.get_close_matches(name.lower(), list(members()), 3, least)

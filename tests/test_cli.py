@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from cnndsl.cli import main
 
-SPEC = """# A small network.
+SPEC = """# A small network.  # cnn: ignore[CNN135]
 input 3x16x16
 param N = 2 in 1..3
 net Small = (CONV3-8 - RELU)*N - down: POOL? - GAP - FC-classes
@@ -34,11 +34,8 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: object) -> int:
-    """The exit code, argparse's own exits too."""
-    try:
-        return main([str(argument) for argument in arguments])
-    except SystemExit as ended:
-        return int(ended.code or 0)
+    """The exit code."""
+    return main([str(argument) for argument in arguments])
 
 
 def feed(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
@@ -110,6 +107,38 @@ def test_zoo(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("lint", "zoo:../pyproject") == 2
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("compare alexnet vgg17", "there is no file vgg17; did you mean zoo:vgg1"),
+        ("stats resnet50", "there is no file resnet50; did you mean zoo:resnet50?\n"),
+        ("lint ResNet-50", "there is no file ResNet-50; did you mean zoo:resnet50?\n"),
+        ("expand banana", "there is no file banana, and no layer has that name\n"),
+        ("lint zoo:ResNet18", "the zoo has no 'ResNet18'; did you mean zoo:resnet18?\n"),
+        ("stats zoo:resnet-18", "the zoo has no 'resnet-18'; did you mean zoo:resnet18?\n"),
+        ("stats zoo:VGG17", "the zoo has no 'VGG17'; closest: vgg1"),
+        ("stats zoo:", "`zoo:` needs a name, as in zoo:resnet50; "),
+        ("zoo show zoo:", "`zoo:` needs a name, as in zoo:resnet50; "),
+    ],
+)
+def test_names_that_are_nothing(command: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*command.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"cnndsl: {said}")
+
+
+@pytest.mark.parametrize("line", ["conv", "relu6", "CONV-RELU", "conv-relu", "7x7 conv", "act", "conv3x3", "Conv-64"])
+def test_a_word_may_be_notation(line: str) -> None:
+    assert run("stats", line, "--input", "3x8x8", "--set", "act=GELU") == (0 if line == "act" else 1)
+    assert run("stats", line, "--input", "3x8x8") == (2 if line == "act" else 0)
+
+
+def test_definitions_may_have_any_case(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("lint", "Foo", "--input", "3x8x8") == 1
+    assert "CNN010 unknown layer Foo" in capsys.readouterr().out
+
+
 # -- settings --------------------------------------------------------------------------------------------------------
 
 
@@ -154,7 +183,7 @@ def test_settings(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nonsense"], ["compile"], ["lint"], ["compile", "x.cnn"], ["stats", "a", "b"]]
+    "arguments", [[], ["nonsense"], ["compile"], ["fmt"], ["compile", "x.cnn"], ["stats", "a", "b"]]
 )
 def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*arguments) == 2
@@ -204,6 +233,76 @@ def test_expand_is_a_spec(spec: Path, capsys: pytest.CaptureFixture[str]) -> Non
     text = capsys.readouterr().out
     spec.write_text(text)
     assert run("lint", spec) == 0
+
+
+def test_an_expansion_silences_what_the_spec_silences(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("expand", "zoo:squeezenet1_1") == 0
+    text = capsys.readouterr().out
+    (line,) = (line for line in text.splitlines() if "cnn: ignore" in line)
+    assert line.endswith("# stem1.conv1  # cnn: ignore[CNN130]")
+    for suppressed, code in ((text, 0), (text.replace("# cnn: ignore[CNN130]", ""), 1)):
+        feed(monkeypatch, suppressed.encode())
+        run("lint", "-", "--format", "concise")
+        assert ("CNN130" in capsys.readouterr().out) is bool(code)
+
+
+def test_many_findings_are_not_all_printed(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.write_text("input 3x7x7\nnet A = RELU\n" + "  - POOL2 - PAD(2)\n" * 150)
+    assert run("lint", spec, "--format", "concise") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 101
+    assert lines[-1].startswith("and ")
+    assert run("lint", spec, "--format", "json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert sum(finding["code"] == "CNN130" for finding in found) == 150
+    assert lines[-1] == f"and {len(found) - 100} more, which the other forms have"
+    assert run("lint", spec) == 1
+    assert f"\n\nand {len(found) - 100} more" in capsys.readouterr().out
+    spec.write_text(f"{spec.read_text()}assert params == 1\n")
+    assert run("lint", spec, "--format", "concise") == 1
+    assert "error CNN201" in capsys.readouterr().out
+
+
+def test_assertions_of_shapes_are_for_the_specs_own_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("stats", "zoo:squeezenet1_1", "--input", "3x64x64") == 1
+    assert "it is the shape for the spec's own input, 3x224x224" in capsys.readouterr().err
+    assert run("stats", "CONV3-4 => 4x9x9", "--input", "3x8x8") == 1
+    assert "write => 4x8x8 if that is meant" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "word"),
+    [
+        ("net Größe = CONV", 5, "Größe"),
+        ("def größe(w) = CONV-w", 5, "größe"),
+        ("net A = größe: CONV - @größe", 9, "größe"),
+        ("net A = CONV - @größe", 17, "größe"),
+        ("param 幅 = 3", 7, "幅"),
+        ("net A = CONV3-幅 - RELU", 15, "幅"),
+        ("net A = CONV(größe=3)", 14, "größe"),
+        ("net A = CONV größe", 14, "größe"),
+        ("net Gro\u0308sse = CONV", 5, "Gro\u0308sse"),
+        ("net 🙂 = CONV", 5, "🙂"),
+        ("net 漢字A = CONV", 5, "漢字A"),
+    ],
+)
+def test_names_are_ascii(text: str, column: int, word: str, spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.write_text(f"input 3x8x8\n{text}\n", encoding="utf-8")
+    assert run("lint", spec) == 1
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"{spec}:2:{column}: error CNN001 `{word}` is not a name\n")
+    assert "a name of the letters A to Z and a to z, digits and `_`" in shown
+
+
+def test_marks_stand_below_wide_characters(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.write_text('use "漢字.cnn" # e\u0301\ninput 3x8x8\nnet A = RELU\n', encoding="utf-8")
+    assert run("lint", spec) == 1
+    assert f' 1 | use "漢字.cnn" # e\u0301\n   | {"^" * 14}\n' in capsys.readouterr().out
+    spec.write_text("input 3x8x8\nnet A = RELU - 幅幅 - RELU\n", encoding="utf-8")
+    assert run("lint", spec) == 1
+    assert f"\n   | {' ' * 15}^^^^\n" in capsys.readouterr().out
 
 
 def test_fmt(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import WithoutNumbers, reference
 from safetensors.numpy import load_file
 from safetensors.torch import save_file
 from torch import nn
@@ -23,6 +25,7 @@ from cnndsl.convert import Match, Misfit, Tensor, match
 from cnndsl.diagnostics import SpecError
 from cnndsl.ir import Graph
 from cnndsl.weights import init
+from cnndsl.zoo import members
 
 SPEC = """input 3x16x16
 def Shortcut(w) = CONV1-w - BN
@@ -166,6 +169,10 @@ def test_a_map_comes_first() -> None:
         assert [pair.theirs for pair in found.pairs] == ["y.weight", "x.weight"]
     with pytest.raises(ValueError, match=r"the spec has no conv3; closest: conv"):
         match(graph, tensors, registered=False, given={"conv3": "x"})
+    with pytest.raises(ValueError, match=r"the spec has no conv2\.wieght; closest: conv2\.weight"):
+        match(graph, tensors, registered=False, given={"conv2.wieght": "x"})
+    with pytest.raises(ValueError, match=r"x\.weight is one array of the checkpoint"):
+        match(graph, tensors, registered=False, given={"conv2": "x.weight"})
     with pytest.raises(ValueError, match=r"the checkpoint has no z\.weight; closest"):
         match(graph, tensors, registered=False, given={"conv1.weight": "z.weight"})
     wrong = match(graph, [*tensors, Tensor("z.weight", (9,))], registered=False, given={"conv1.weight": "z.weight"})
@@ -251,6 +258,214 @@ def test_the_blocks_that_both_have(ours: int, other: int, registered: bool) -> N
     assert not (found.missing if other > ours else found.unused)
 
 
+# -- where something is missing, against the state dicts of torchvision
+
+ABSENT = {
+    "layer1.0.conv2.weight": "layer1.basic1.conv2",
+    "layer1.0.conv1.": "layer1.basic1.conv1",
+    "layer1.0.bn1.": "layer1.basic1.bn1",
+    "layer1.0.": "layer1.basic1",
+    "layer1.1.": "layer1.basic2",
+    "layer2.0.downsample.0.": "layer2.basic1.projected1.conv1",
+    "layer3.1.conv1.": "layer3.basic2.conv1",
+    "layer4.": "layer4",
+}
+"""Beginnings of names in torchvision's ResNet-18, and of those in ours."""
+
+
+@cache
+def shapes_of(name: str) -> dict[str, torch.Tensor]:
+    """The state dict of a member's reference, without the numbers in it."""
+    with WithoutNumbers():
+        return dict(reference(members()[name]).state_dict())
+
+
+@cache
+def graph_of(name: str) -> Graph:
+    return cnndsl.load(f"zoo:{name}").graph
+
+
+def truth(name: str) -> dict[str, str]:
+    """What goes where when all is there, which `test_transplant` proves."""
+    found = match(graph_of(name), described(shapes_of(name)), registered=True)
+    assert isinstance(found, Match)
+    return {pair.ours: pair.theirs for pair in found.pairs}
+
+
+def partly(name: str, kept: dict[str, torch.Tensor], registered: bool) -> Match | Misfit:
+    tensors = described(kept)
+    return match(
+        graph_of(name),
+        tensors if registered else sorted(tensors, key=lambda tensor: tensor.name),
+        registered=registered,
+        partial=True,
+    )
+
+
+def without(name: str, *beginnings: str) -> dict[str, torch.Tensor]:
+    return {key: value for key, value in shapes_of(name).items() if not key.startswith(beginnings)}
+
+
+@pytest.mark.parametrize("registered", [True, False])
+@pytest.mark.parametrize("absent", ABSENT)
+def test_what_is_missing_is_drawn_and_nothing_else(absent: str, registered: bool) -> None:
+    found = partly("resnet18", without("resnet18", absent), registered)
+    assert isinstance(found, Match), found
+    assert all(truth("resnet18")[pair.ours] == pair.theirs for pair in found.pairs)
+    places = {name for name in truth("resnet18") if not name.endswith("num_batches_tracked")}
+    assert set(found.missing) == {name for name in places if name.startswith(f"{ABSENT[absent]}.")}
+    assert not found.unused
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+def test_what_is_missing_is_named(absent: str) -> None:
+    misfit = match(graph_of("resnet18"), described(without("resnet18", absent)), registered=True)
+    assert isinstance(misfit, Misfit)
+    assert misfit.message.startswith(f"{ABSENT[absent]}.")
+    assert misfit.found == "no array left"
+    assert misfit.node is not None
+    assert ABSENT[absent].startswith(graph_of("resnet18").nodes[misfit.node].name) or graph_of("resnet18").nodes[
+        misfit.node
+    ].name.startswith(ABSENT[absent])
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_an_array_of_another_shape_is_drawn(registered: bool) -> None:
+    changed = {**shapes_of("resnet18"), "layer3.0.downsample.1.running_mean": torch.zeros(128)}
+    found = partly("resnet18", changed, registered)
+    assert isinstance(found, Match)
+    assert found.missing == ("layer3.basic1.projected1.bn1.running_mean",)
+    assert found.unused == ("layer3.0.downsample.1.running_mean",)
+    assert all(truth("resnet18")[pair.ours] == pair.theirs for pair in found.pairs)
+    misfit = match(graph_of("resnet18"), described(changed), registered=True)
+    assert isinstance(misfit, Misfit)
+    assert misfit.expected == "layer3.basic1.projected1.bn1.running_mean of 256"
+    assert misfit.found == "layer3.0.downsample.1.running_mean of 128"
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_stages_of_another_depth_match_from_their_beginning(registered: bool) -> None:
+    found = partly("resnet34", shapes_of("resnet18"), registered)
+    assert isinstance(found, Match)
+    assert not found.unused
+    blocks = {
+        (pair.ours.split(".")[0], int(pair.ours.split(".")[1].removeprefix("basic")) - 1): tuple(
+            pair.theirs.split(".")[:2]
+        )
+        for pair in found.pairs
+        if pair.ours.startswith("layer")
+    }
+    assert blocks == {(f"layer{i}", j): (f"layer{i}", str(j)) for i in range(1, 5) for j in range(2)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["vgg11", "googlenet", "mobilenet_v2", "densenet121", "shufflenet_v2_x0_5", "inception_v3", "regnet_y_400mf"],
+)
+def test_nothing_is_ever_shifted(name: str) -> None:
+    """Whatever module is taken away: what is taken is right, or it is refused because the names do not tell."""
+    order = random.Random(3)
+    modules = sorted({key[:at] for key in shapes_of(name) for at, sign in enumerate(key, 1) if sign == "."})
+    right = truth(name)
+    refused = 0
+    for absent in order.sample(modules, 10):
+        for registered in (True, False):
+            found = partly(name, without(name, absent), registered)
+            if isinstance(found, Misfit):
+                assert found.ambiguous, (absent, found)
+                refused += 1
+                continue
+            assert {pair.ours: pair.theirs for pair in found.pairs}.items() <= right.items(), absent
+    assert refused <= 6
+
+
+def test_names_that_do_not_tell_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = {name: torch.rand(8, 8, 3, 3) for name in ("tic.weight", "toc.weight")}
+    torch.save(state, tmp_path / "a.pth")
+    words = ["weights", "convert", str(tmp_path / "a.pth"), "--spec", "(CONV3-8(bias=false))*3", "--input", "8x8x8"]
+    words += ["-o", str(tmp_path / "a.safetensors")]
+    assert main([*words, "--partial"]) == 1
+    told = capsys.readouterr().err
+    assert "CNN033" in told
+    assert "tic fits conv1 and conv2 equally well" in told or "toc fits conv2 and conv3 equally well" in told
+    assert "--map" in told
+    assert not (tmp_path / "a.safetensors").exists()
+    assert main(words) == 1
+    assert "the spec has 3 layers with weight 8x8x3x3, and the checkpoint has 2" in capsys.readouterr().err
+    (tmp_path / "map.json").write_text('{"conv1": "toc", "conv3": "tic"}')
+    assert main([*words, "--partial", "--map", str(tmp_path / "map.json")]) == 0
+    arrays = load_file(tmp_path / "a.safetensors")
+    np.testing.assert_array_equal(arrays["conv1.weight"], state["toc.weight"].numpy())
+    np.testing.assert_array_equal(arrays["conv3.weight"], state["tic.weight"].numpy())
+
+
+def test_a_partial_conversion_says_how_much_it_took(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(
+        {name: torch.rand(value.shape) for name, value in without("resnet18", "fc.").items()}, tmp_path / "a.pth"
+    )
+    words = [
+        "weights",
+        "convert",
+        str(tmp_path / "a.pth"),
+        "--partial",
+        "-o",
+        str(tmp_path / "a.safetensors"),
+        "--spec",
+    ]
+    assert main([*words, "zoo:resnet18"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2] == "120 of 122 arrays taken, 2 drawn with seed 0"
+    drawn = [line.split() for line in lines if "(drawn)" in line]
+    assert drawn == [["fc1.weight", "(drawn)", "1000x512"], ["fc1.bias", "(drawn)", "1000"]]
+    assert main([*words, "zoo:alexnet"]) == 1
+    assert "CNN032 nothing in the checkpoint fits: conv1.weight is 64x3x11x11" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("other", ["resnet50", "mobilenet_v2", "vgg16_bn"])
+def test_the_weights_of_another_architecture_are_refused_in_part_too(other: str) -> None:
+    found = partly(other, shapes_of("resnet18"), True)
+    assert isinstance(found, Misfit)
+    assert "--map" in (found.advice or "")
+
+
+# -- numbers
+
+
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8, torch.bool])
+def test_weights_of_another_kind_are_refused(
+    dtype: torch.dtype, ending: str, spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = theirs().state_dict()
+    state["block.conv2.weight"] = torch.ones(8, 8, 3, 3, dtype=dtype)
+    path, out = tmp_path / f"a.{ending}", tmp_path / "out.safetensors"
+    (torch.save if ending == "pth" else save_file)(state, path)
+    assert main(["weights", "convert", str(path), "--spec", str(spec), "-o", str(out)]) == 1
+    kind = str(dtype).removeprefix("torch.")
+    assert f"CNN032 block.conv2.weight holds {kind} numbers, and block1.conv2.weight" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_infinite_numbers_are_pointed_out(spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = theirs().state_dict()
+    for name, value in (("block.conv2.weight", torch.nan), ("fc.bias", torch.inf)):
+        state[name].view(-1)[0] = value
+    torch.save(state, tmp_path / "a.pth")
+    out = str(tmp_path / "out.safetensors")
+    assert main(["weights", "convert", str(tmp_path / "a.pth"), "--spec", str(spec), "-o", out]) == 0
+    told = capsys.readouterr().err
+    assert told == "cnndsl: warning: 2 arrays hold infinite numbers or NaN: block.conv2.weight, fc.bias\n"
+
+
+def test_the_summary_says_what_was_rounded(spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = {name: value.half() for name, value in theirs().state_dict().items() if value.is_floating_point()}
+    torch.save(state, tmp_path / "a.pth")
+    out = str(tmp_path / "out.safetensors")
+    assert main(["weights", "convert", str(tmp_path / "a.pth"), "--spec", str(spec), "-o", out]) == 0
+    summary = capsys.readouterr().out.splitlines()[-2]
+    assert summary == f"{len(state)} of {len(state)} arrays taken, {len(state)} of float16 as float32"
+
+
 # -- files
 
 
@@ -308,6 +523,92 @@ def test_nothing_is_executed(
     assert main(["weights", "convert", "missing.pth", "--spec", SPEC, "-o", "out.safetensors"]) == 2
     assert not Path("touched").exists()
     assert not Path("out.safetensors").exists()
+
+
+TELLING = [
+    ("empty.pth", b"", "it seems to be empty"),
+    ("text.pth", b"101\n\x1b[31mnot weights", "it seems to be a text"),
+    ("page.bin", b"<!DOCTYPE html><html></html>", "a web page"),
+    ("lfs.pt", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    ("keras.pth", b"\x89HDF\r\n\x1a\n" + bytes(64), "an HDF5 file"),
+    ("cut.pth", b"PK\x03\x04" + bytes(64), "a zip archive that is damaged or cut short"),
+    ("noise.bin", bytes(range(100, 256)), "of no known kind"),
+    ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(64), "its name ends in .h5"),
+    ("cut.safetensors", b"\xff\x01" + bytes(6) + b'{"a":', "a safetensors file that is damaged"),
+]  # fmt: skip
+
+
+def refusal(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What is said of a file that cannot be read."""
+    assert main(["weights", "convert", str(path), "--spec", SPEC, "-o", str(path.parent / "out.safetensors")]) == 1
+    told = capsys.readouterr().err
+    assert f"CNN030 the weights in {path} cannot be used" in told
+    assert "\x1b" not in told
+    for inside in ("miniz", "PytorchStreamReader", "weights_only", "Unpickl", "header too"):
+        assert inside not in told
+    return told
+
+
+@pytest.mark.parametrize(("name", "content", "telling"), TELLING, ids=[row[0] for row in TELLING])
+def test_files_that_are_no_checkpoints_are_recognised(
+    name: str, content: bytes, telling: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert telling in refusal(tmp_path / name, capsys)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_others_write_is_recognised(zipped: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module, path = theirs(), tmp_path / "a.pth"
+    torch.save(module, path, _use_new_zipfile_serialization=zipped)
+    assert "it holds a test_convert.Theirs: a whole module" in refusal(path, capsys)
+    torch.save(nn.Sequential(nn.Linear(2, 3)), path, _use_new_zipfile_serialization=zipped)
+    assert "torch.nn.modules.container.Sequential" in refusal(path, capsys)
+    save_file(module.state_dict(), path)
+    assert "let its name end in .safetensors" in refusal(path, capsys)
+    cnndsl.load(SPEC).onnx(tmp_path / "a.onnx")
+    path.write_bytes((tmp_path / "a.onnx").read_bytes())
+    assert "an ONNX model" in refusal(path, capsys)
+    torch.save({"model": {"net": module.state_dict()}}, path, _use_new_zipfile_serialization=zipped)
+    assert "there is no state dict in it, alone or under state_dict, model" in refusal(path, capsys)
+    torch.save({"state_dict": module.state_dict(), "loss": torch.rand(())}, path)
+    assert {tensor.name for tensor in read_checkpoint(path).tensors} == set(module.state_dict())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_program_is_recognised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.jit.script(nn.Sequential(nn.Linear(2, 3))).save(str(tmp_path / "a.pt"))
+    assert "it is a TorchScript archive" in refusal(tmp_path / "a.pt", capsys)
+
+
+def test_a_damaged_checkpoint_is_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(theirs().state_dict(), tmp_path / "a.pth")
+    content = bytearray((tmp_path / "a.pth").read_bytes())
+    content[100:1000:7] = bytes(len(content[100:1000:7]))
+    (tmp_path / "a.pth").write_bytes(content)
+    assert "damaged" in refusal(tmp_path / "a.pth", capsys)
+
+
+def test_a_pickled_checkpoint_is_to_be_converted(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(theirs().state_dict(), tmp_path / "a.pth")
+    words = ["compile", str(spec), "--to", "onnx", "--weights", str(tmp_path / "a.pth"), "-o", str(tmp_path / "a.onnx")]
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    assert "a checkpoint that torch.save pickled" in told
+    assert f"cnndsl weights convert {tmp_path / 'a.pth'} --spec SPEC" in told
+
+
+@pytest.mark.parametrize("ending", ["pth", "pt", "bin", "h5"])
+def test_outputs_are_named_as_what_they_are(
+    ending: str, spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(theirs().state_dict(), tmp_path / "a.pth")
+    for words in (["convert", str(tmp_path / "a.pth"), "--spec", str(spec)], ["init", str(spec)]):
+        assert main(["weights", *words, "-o", str(tmp_path / f"out.{ending}")]) == 2
+        assert f"name the file {tmp_path / 'out.safetensors'}" in capsys.readouterr().err
+        assert not (tmp_path / f"out.{ending}").exists()
 
 
 def test_maps(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from cnndsl.arithmetic import FUNCTIONS
 from cnndsl.check import METRICS
 from cnndsl.cli.request import LIMIT_OPTIONS
 from cnndsl.compiler import Text, compile_text, dimensions, setting
-from cnndsl.diagnostics import CODES
 from cnndsl.elaborate.branches import AUX_WEIGHT
 from cnndsl.elaborate.layers import BARE_WIDTH, WIDEST_BARE
 from cnndsl.limits import DEFAULT_LIMITS
@@ -27,7 +26,7 @@ from cnndsl.ops.models import TYPES
 from cnndsl.shape import Shape
 from cnndsl.source import Source
 
-LANGUAGE, COSTS, DIAGNOSTICS = (ROOT / "docs" / f"{page}.md" for page in ("language", "costs", "diagnostics"))
+LANGUAGE, COSTS = (ROOT / "docs" / f"{page}.md" for page in ("language", "costs"))
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
 
 
@@ -305,22 +304,3 @@ def test_work_by_value_is_what_the_page_says(row: str, text: str) -> None:
     node = graph.nodes[1]
     cell = dict(table(COSTS, "layer", "operations a value"))[row]
     assert node.op.work(graph.inputs(node), node.shape) == int(re.findall(r"\d+", cell)[0]) * node.shape.elements
-
-
-# -- the codes
-
-
-def sections() -> dict[str, tuple[str, str]]:
-    """Of each code on the page: its name, and the text of its section."""
-    text = DIAGNOSTICS.read_text(encoding="utf-8")
-    parts = re.split(r"^### (CNN\d+) ([a-z-]+)\n", text, flags=re.MULTILINE)
-    return {code: (name, body) for code, name, body in zip(parts[1::3], parts[2::3], parts[3::3], strict=True)}
-
-
-def test_every_code_has_a_section_with_an_example_that_gives_it() -> None:
-    """The examples themselves are executed above, with every other."""
-    found = sections()
-    assert {code: name for code, (name, _) in found.items()} == CODES
-    for code, (_, body) in found.items():
-        shown = re.search(rf"^```cnn.*(?:error|warning)={code}|^(?!```).*(?:error|warning) {code} ", body, re.MULTILINE)
-        assert shown, f"no example gives {code}"

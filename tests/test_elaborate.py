@@ -391,7 +391,7 @@ def test_defaults_hold_from_where_they_stand() -> None:
      ("memory <= 100MB and layers == 1", True), ("receptive_field > 3", False), ("params <= limit", True)],
 )  # fmt: skip
 def test_assertions(claim: str, holds: bool) -> None:
-    assert codes(f"param limit = 300\nCONV3-8\nassert {claim}") == ([] if holds else ["CNN201"])
+    assert codes(f"param limit = 300\nCONV3-8\nassert {claim}, limit == 300") == ([] if holds else ["CNN201"])
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
@@ -460,7 +460,40 @@ def test_errors_in_used_files_are_told_there(project: Path) -> None:
 
 def test_nothing_outside_the_project(project: Path) -> None:
     (project / "pyproject.toml").unlink()
-    assert [d.code for d in cnndsl.lint(write(project, 'use "../blocks/block.cnn"\nBlock(4)'))] == ["CNN023", "CNN010"]
+    assert [d.code for d in cnndsl.lint(write(project, 'use "../blocks/block.cnn"\nBlock(4)'))] == ["CNN023"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "others"),
+    [
+        ("Block(4) - CONV - Block - Conv(3) - CONV-Wide(2) - Wide*3", []),
+        ("Stage(Block, 3) - Block(Act) - (B(w) for B, w in [(Block, 3), (Other, 4)])", []),
+        ("CONV3-4(pad=same) - Block(4) - FC-4", []),
+        ("RELU - CONV(group=2) - Block(4)", ["CNN011"]),
+        ("CONV3-4 - FC-classes", ["CNN013"]),
+    ],
+)
+def test_a_missing_file_is_told_once(stages: str, others: list[str]) -> None:
+    assert codes(f'use "zoo:blocks/none"\n{stages}', input="3x8x8") == ["CNN023", *others]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["def Block(w) = CONV - - RELU", "def Block(w) = (CONV", "def Block(w) = CONV)", "param Block = 3 in in"],
+)
+def test_what_a_broken_statement_declares_is_told_once(statement: str) -> None:
+    found = codes(f"{statement}\nnet A = CONV - Block(4) - RELUU", input="3x8x8")
+    assert len(found) == 2
+    assert found[0] in ("CNN001", "CNN002", "CNN027")
+    assert found[1] == "CNN010"
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"), [("blocks/se.cnn", "se"), ("zoo:se", "se"), ("residuel.cnn", "residual"), ("../x/fire", None)]
+)
+def test_a_block_of_the_package_may_be_meant(path: str, meant: str | None, project: Path) -> None:
+    (found,) = cnndsl.lint(write(project, f'use "{path}"\nRELU'))
+    assert found.help == (None if meant is None else f'did you mean "zoo:blocks/{meant}"?')
 
 
 def test_links_out_of_the_project(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

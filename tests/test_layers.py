@@ -15,8 +15,8 @@ HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "safetensors", "pydantic", "la
 
 LAYERS = (
     {"interrupts"},
-    {"version", "record", "extras", "files", "reserved"},
-    {"source"},
+    {"version", "record", "extras", "files", "reserved", "processes", "contents"},
+    {"source", "gitignore"},
     {"diagnostics"},
     {"limits"},
     {"syntax"},
@@ -27,16 +27,20 @@ LAYERS = (
     {"serialise"},
     {"parser", "formatter", "arithmetic"},
     {"elaborate", "analysis"},
-    {"check", "lint", "expand", "weights"},
+    {"check", "expand", "weights"},
+    {"family"},
+    {"lint"},
     {"rules"},
     {"report"},
-    {"baseline"},
+    {"baseline", "fix", "configuration"},
+    {"workspace"},
     {"lower", "convert", "storage"},
     {"data", "zoo", "checkpoint"},
     {"compiler"},
     {"verify", "train"},
-    {"doctor", "backends", "rewrite", "compare"},
-    {"api", "picture"},
+    {"doctor", "backends", "rewrite", "compare", "difference"},
+    {"api", "picture", "cache"},
+    {"batch"},
     {"catalogue"},
     {"cli"},
     {"__init__"},
@@ -148,7 +152,9 @@ def test_no_host_code(module: str) -> None:
 @pytest.mark.parametrize("command", ["lint", "stats", "expand", "compare"])
 def test_the_commands_that_read_load_nothing_heavy(command: str, tmp_path: Path) -> None:
     spec = tmp_path / "net.cnn"
-    spec.write_text("input 3x32x32\ndef B(w) = RES[ CONV3-w - BN | CONV1-w ] - RELU\nB(8)*3 - GAP - FC-10, SOFTMAX\n")
+    spec.write_text(
+        "input 3x32x32\ndef B(w) = RES[ CONV3-w(bias=false) - BN | CONV1-w ] - RELU\nB(8)*3 - GAP - FC-10, SOFTMAX\n"
+    )
     heavy = ("numpy", "torch", "onnx", "onnxruntime", "pydantic")
     script = (
         "import sys; from cnndsl.cli import main; code = main(sys.argv[1:]); "

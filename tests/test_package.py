@@ -9,6 +9,7 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+import onnx
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -55,8 +56,9 @@ def run(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProc
 def test_the_wheel_holds_what_the_package_needs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"cnndsl/_table.json", "cnndsl/_grammar/cnn.lark", "cnndsl/_specs/lenet5.cnn", "cnndsl/py.typed"} <= names
-    data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "cnndsl" / "data").rglob("*") if path.is_file()}
-    assert {name for name in data if "__pycache__" not in name} <= names
+    for folder in ("data", "pages"):
+        data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "cnndsl" / folder).rglob("*") if path.is_file()}
+        assert {name for name in data if "__pycache__" not in name} <= names
     specs = {path.relative_to(ROOT / "specs").as_posix() for path in (ROOT / "specs").rglob("*.cnn")}
     assert {f"cnndsl/_specs/{name}" for name in specs} <= names
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
@@ -76,8 +78,11 @@ def test_the_installed_package_is_the_wheels(installed: Path, tmp_path: Path) ->
         (["lint", 'use "zoo:blocks/se"\nSE(1)', "--input", "3x8x8"], "no findings\n"),
         (["stats", "CONV3-8 - FC-10", "--input", "3x8x8"], None),
         (["zoo", "lenet5"], None),
+        (["rule", "CNN101"], None),
         (["zoo", "show", "resnet18"], None),
+        (["zoo", "--json", "resnet18"], None),
         (["compare", "resnet18", "zoo:lenet5"], None),
+        (["compare", "resnet18", "zoo:lenet5", "-o", "costs.svg"], None),
         (["compile", "zoo:lenet5", "--to", "onnx", "-o", "lenet.onnx"], "lenet.onnx\n"),
         (["compile", "zoo:lenet5", "--to", "torch", "-o", "lenet.py"], "lenet.py\n"),
     ],
@@ -86,6 +91,24 @@ def test_commands(arguments: list[str], printed: str | None, installed: Path, tm
     done = run(installed, tmp_path, "-m", "cnndsl", *arguments)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert printed is None or done.stdout == printed
+
+
+def test_a_shown_spec_and_converted_weights(installed: Path, tmp_path: Path) -> None:
+    """A copy of a spec compiles where no repository is, with the weights of another file."""
+
+    def cnndsl(line: str) -> str:
+        done = run(installed, tmp_path, "-m", "cnndsl", *line.split())
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        return done.stdout
+
+    (tmp_path / "mine.cnn").write_text(cnndsl("zoo show resnet18"))
+    cnndsl("weights init zoo:resnet18 --seed 3 -o theirs.safetensors")
+    table = cnndsl("weights convert theirs.safetensors --spec mine.cnn --set depth=18 -o ours.safetensors")
+    assert table.endswith("ours.safetensors\n")
+    cnndsl("compile mine.cnn --set depth=18 --to onnx --weights ours.safetensors -o mine.onnx")
+    cnndsl("compile zoo:resnet18 --to onnx --seed 3 -o zoos.onnx")
+    mine, zoos = (onnx.load(tmp_path / name) for name in ("mine.onnx", "zoos.onnx"))
+    assert mine.graph.initializer == zoos.graph.initializer
 
 
 def test_lint_reads_the_table_and_needs_no_lark(installed: Path, tmp_path: Path) -> None:

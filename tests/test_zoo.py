@@ -16,6 +16,7 @@ import cnndsl
 from benchmarks import spec_size
 from cnndsl.api import parse
 from cnndsl.cli import main
+from cnndsl.diagnostics import Severity
 from cnndsl.formatter import format_file
 from cnndsl.zoo import Member, find, matching, members, specs_folder
 
@@ -36,8 +37,9 @@ def rows() -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
-def test_members_have_no_findings(member: Member) -> None:
-    assert cnndsl.lint(f"zoo:{member.name}") == ()
+def test_members_have_no_errors_and_no_warnings(member: Member) -> None:
+    """What their papers built is worth a remark at most, a fully connected layer that holds most of the parameters, say."""
+    assert [found for found in cnndsl.lint(f"zoo:{member.name}") if found.severity != Severity.INFO] == []
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row["name"])

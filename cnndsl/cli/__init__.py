@@ -6,26 +6,29 @@ import argparse
 import gc
 import sys
 from collections.abc import Callable, Sequence
-from io import TextIOWrapper
-from typing import Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from ..compiler import Unreadable
 from ..diagnostics import SpecError
+from ..interrupts import INTERRUPTED
 from ..version import VERSION
 from .commands import (
     compile_options,
     doctor_options,
     fmt_options,
-    lint_options,
     run_compile,
     run_doctor,
     run_expand,
     run_fmt,
-    run_lint,
     run_stats,
     stats_options,
 )
-from .request import ERROR, FINDINGS, Failure, add_spec, failed, said, show
+from .completion import completion_options, completion_runner
+from .diff import diff_options, run_diff
+from .lint import lint_options, run_lint
+from .request import CLEAN, ERROR, FINDINGS, Failure, add_spec, failed, said, show
+from .rule import rule_options, run_rule
+from .streams import finished, open_streams, tell
 from .weights import run_weights, weights_options
 from .zoo import compare_options, run_compare, run_zoo, zoo_options
 
@@ -34,41 +37,54 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
     if argv is None:
         gc.disable()  # a short run makes no garbage in circles worth a tenth of its time
-        if isinstance(sys.stdout, TextIOWrapper):  # a terminal or a file of few characters gets the others escaped
-            sys.stdout.reconfigure(errors="backslashreplace")
-    arguments = _parser().parse_args(argv)
+        open_streams()
     try:
-        code = COMMANDS[arguments.command].run(arguments)
-        sys.stdout.flush()
-    except SpecError as problem:
-        show(problem.diagnostics, arguments)
-        return FINDINGS
-    except BrokenPipeError:
-        sys.stderr.close()
-        return ERROR
+        code = finished(_run(argv))
     except KeyboardInterrupt:
-        return failed("interrupted")
+        code = INTERRUPTED
+    except OSError as failure:
+        code = failed(said(failure))
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
+        return COMMANDS[arguments.command].run(arguments)
+    except SystemExit as ended:  # after --help, --version or a wrong option
+        return ended.code if isinstance(ended.code, int) else CLEAN
+    except SpecError as problem:
+        found = problem.diagnostics
+    except BrokenPipeError:  # whoever reads has enough
+        return CLEAN
     except Failure as failure:
         return failed(str(failure), failure.code)
     except (Unreadable, ImportError, OSError, ValueError) as failure:
         return failed(said(failure))
     except MemoryError:
         return failed("out of memory")
-    return code
+    show(found, arguments)
+    return FINDINGS
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(ERROR, f"cnndsl: {message}\nTry `{self.prog} --help`.\n")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print as everything is printed: argparse's own says nothing of a full disk."""
+        tell(message.removesuffix("\n"), sys.stdout if file is sys.stdout else sys.stderr)
 
-def _parser() -> argparse.ArgumentParser:
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Every command; its options only where it is among the words, because to add all of them takes milliseconds."""
     parser = _Parser(prog="cnndsl", description="Compile convolutional networks written as on the whiteboard.")
     parser.add_argument("--version", action="version", version=f"cnndsl {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         options = commands.add_parser(name, help=command.summary, description=command.summary, allow_abbrev=False)
-        command.options(options)
+        if name in words:
+            command.options(options)
     return parser
 
 
@@ -80,7 +96,7 @@ class Command(NamedTuple):
     run: Callable[[argparse.Namespace], int]
 
 
-COMMANDS: Final = {
+COMMANDS: Final[dict[str, Command]] = {
     "compile": Command(
         "write a spec as ONNX, as a PyTorch module's source, or as the graph's JSON", compile_options, run_compile
     ),
@@ -93,6 +109,13 @@ COMMANDS: Final = {
     ),
     "zoo": Command("list the architectures that come with the package, or print one's spec", zoo_options, run_zoo),
     "compare": Command("print what networks cost side by side, or draw it", compare_options, run_compare),
+    "diff": Command("print what changed between two networks, or since a revision of git", diff_options, run_diff),
+    "rule": Command("print the page of a code, or the table of all codes", rule_options, run_rule),
+    "completion": Command(
+        "print what a shell needs to complete commands and options",
+        completion_options,
+        completion_runner(lambda: _parser(tuple(COMMANDS))),
+    ),
     "doctor": Command("report what is installed and what really runs", doctor_options, run_doctor),
 }
 

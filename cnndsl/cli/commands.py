@@ -6,22 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..compiler import Unreadable
-from ..diagnostics import Diagnostic, SpecError
+from ..diagnostics import SpecError
 from ..ir import Graph
 from .request import (
     CLEAN,
-    ERROR,
     FINDINGS,
     Failure,
     add_spec,
     compile_spec,
     deliver,
-    failed,
     graph_of,
     keep_inputs,
     limits,
-    said,
     show,
 )
 
@@ -42,11 +38,6 @@ def compile_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-def lint_options(command: argparse.ArgumentParser) -> None:
-    add_spec(command, many=True)
-    command.add_argument("--format", choices=("full", "concise", "json"), default="full", help="how findings are shown")
-
-
 def stats_options(command: argparse.ArgumentParser) -> None:
     add_spec(command)
     command.add_argument("--json", action="store_true", help="as JSON")
@@ -65,26 +56,6 @@ def fmt_options(command: argparse.ArgumentParser) -> None:
 
 def doctor_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="as JSON")
-
-
-def run_lint(arguments: argparse.Namespace) -> int:
-    from ..api import findings
-
-    found: list[Diagnostic] = []
-    unread = False
-    for spec in arguments.spec:
-        try:
-            found += findings(compile_spec(arguments, spec))
-        except SpecError as problem:
-            found += problem.diagnostics
-        except (Unreadable, OSError) as problem:
-            unread = True
-            failed(said(problem))
-    if found or arguments.format == "json":
-        show(found, arguments)
-    elif not unread:
-        print("no findings" if len(arguments.spec) == 1 else f"no findings in {len(arguments.spec)} specs")
-    return ERROR if unread else FINDINGS if found else CLEAN
 
 
 def run_compile(arguments: argparse.Namespace) -> int:
@@ -154,12 +125,12 @@ def run_stats(arguments: argparse.Namespace) -> int:
 
 
 def run_expand(arguments: argparse.Namespace) -> int:
-    from ..expand import expand
+    from .expansion import expansion
 
     compiled = compile_spec(arguments, arguments.spec)
     if compiled.graph is None:
         raise SpecError(compiled.diagnostics)
-    sys.stdout.write(expand(compiled.graph, compiled.elaborated.trace))
+    sys.stdout.write(expansion(compiled))
     return CLEAN
 
 

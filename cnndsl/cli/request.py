@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from .. import report
+from ..arithmetic import Value
 from ..compiler import Compiled, Text, compile_text, dimensions, read_spec, setting
 from ..diagnostics import Diagnostic, SpecError
 from ..ir import Graph
 from ..limits import DEFAULT_LIMITS, Limits
+from ..syntax import Dimensions
+from .streams import tell
 
 CLEAN, FINDINGS, ERROR = 0, 1, 2
 
@@ -34,15 +37,19 @@ def said(failure: Exception) -> str:
 
 def failed(message: str, code: int = ERROR) -> int:
     """Tell the user what stands in the way; the exit code."""
-    print(f"cnndsl: {message}", file=sys.stderr)
+    tell(f"cnndsl: {message}")
     return code
 
 
-def add_spec(command: argparse.ArgumentParser, many: bool = False, option: bool = False) -> None:
-    """The arguments of a command that reads a spec, or several; `option` makes it `--spec`."""
+def add_spec(command: argparse.ArgumentParser, many: bool = False, option: bool = False, folders: bool = False) -> None:
+    """The arguments of a command that reads a spec, or several; `option` makes it `--spec`; `folders` counts as specs."""
     forms = "a .cnn file, - for standard input, zoo:NAME, or the notation itself"
     if option:
         command.add_argument("--spec", metavar="SPEC", required=True, help=forms)
+    elif folders:
+        command.add_argument(
+            "spec", metavar="SPEC", nargs="*", default=["."], help=f"a folder, a pattern, {forms}; default: this folder"
+        )
     else:
         command.add_argument("spec", metavar="SPEC", nargs="+" if many else None, help=forms)
     command.add_argument(
@@ -82,16 +89,21 @@ def limits(arguments: argparse.Namespace) -> Limits:
     return DEFAULT_LIMITS.replace(**given) if given else DEFAULT_LIMITS
 
 
-def compile_spec(arguments: argparse.Namespace, spec: str) -> Compiled:
-    """A spec compiled with what the arguments set."""
+def asked(arguments: argparse.Namespace) -> tuple[dict[str, Value], Dimensions | None, Limits]:
+    """The settings, the input's shape and the limits that the arguments set; ValueError or Failure for what is none."""
     settings = dict(setting(written) for written in arguments.set)
     if arguments.classes is not None:
         if arguments.classes < 1:
             raise Failure("--classes must be at least 1")
         settings["classes"] = arguments.classes
     shape = dimensions(arguments.input) if arguments.input is not None else None
-    within = limits(arguments)
-    text: Text = read_spec(spec, within)
+    return settings, shape, limits(arguments)
+
+
+def compile_spec(arguments: argparse.Namespace, spec: str) -> Compiled:
+    """A spec compiled with what the arguments set."""
+    settings, shape, within = asked(arguments)
+    text: Text = read_spec(spec, within, settings)
     return compile_text(text, settings, shape, within)
 
 
@@ -121,17 +133,8 @@ def keep_inputs(output: str | None, *inputs: str | None) -> None:
 def show(diagnostics: Sequence[Diagnostic], arguments: argparse.Namespace) -> None:
     """Print diagnostics in the form that the arguments ask for."""
     form = getattr(arguments, "format", "json" if getattr(arguments, "json", False) else "full")
-    if form == "json":
-        import json
-
-        print(json.dumps(report.json(diagnostics), indent=2, ensure_ascii=True))
-        return
-    stream = sys.stdout if arguments.command == "lint" else sys.stderr
-    if form == "concise":
-        print("\n".join(map(report.concise, diagnostics)), file=stream)
-    else:
-        print(report.text(diagnostics, colour=stream.isatty()), file=stream)
-        print(f"\n{report.summary(diagnostics)}", file=stream)
+    stream = sys.stdout if form == "json" or arguments.command == "lint" else sys.stderr
+    tell(report.render(form, diagnostics, report.Context(colour=stream.isatty())), stream)
 
 
 def deliver(text: str, target: str) -> int:

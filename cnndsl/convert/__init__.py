@@ -1,34 +1,45 @@
 """The arrays of another implementation's checkpoint, matched with a graph's by structure.
 
 Nothing is read here: arrays are names, shapes and types. Layers and modules correspond in the order of use where their
-signatures do; where the checkpoint lists them in another order, its nesting, numbers and names decide (`search`).
+signatures do; where the checkpoint lists them in another order, its nesting, numbers and names decide (`search`), and
+where something is missing, they tell what (`gaps`).
 """
 
 from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from ..ir import Graph
 from ..record import Record
 from .clues import Clues
-from .owners import COUNTER, Owner, Signature, Tensor, leftover, ours, pattern, theirs, trimmed
-from .search import Module, Search, by_name, tree
+from .gaps import align
+from .misfits import Misfit, exchangeable, misfit_in, undecided, unequal, wrong_kind, wrong_shape
+from .owners import COUNTER, Owner, Signature, Tensor, ours, pattern, theirs, trimmed
+from .search import Search, by_name, tree
 
 __all__ = ["Match", "Misfit", "Pair", "Tensor", "match"]
 
 T = TypeVar("T")
 
+FLOATING: Final = ("float32", "float16", "bfloat16", "float64")
+"""What weights are made of; the others are rounded to the first."""
+
+_LIE_OTHERWISE: Final = "its modules do not lie as the spec's layers do"
+_OTHER: Final = "it is of another architecture: say with --map what goes where, if anything does"
+_UNTOLD: Final = "its names do not tell which"
+
 
 class Pair(Record):
-    """An array of the spec, its shape there, and the checkpoint's array that goes there."""
+    """An array of the spec, the checkpoint's array that goes there, the shape here, and the type of numbers there."""
 
     ours: str
     theirs: str
     shape: tuple[int, ...]
+    dtype: str = FLOATING[0]
 
 
 class Match(Record):
@@ -37,19 +48,6 @@ class Match(Record):
     pairs: tuple[Pair, ...]
     missing: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
-
-
-class Misfit(Record):
-    """Why there is no match. `node` is the layer where it shows, None where only the checkpoint has the array.
-
-    `ambiguous` where several matches are equally good: then it is not the shapes that are wrong.
-    """
-
-    message: str
-    node: int | None
-    expected: str | None = None
-    found: str | None = None
-    ambiguous: bool = False
 
 
 def match(
@@ -75,17 +73,39 @@ def match(
     modules = theirs(tensor for tensor in listed if tensor.name not in taken)
     if not registered:
         modules = tuple(by_name(modules))
-    if partial:
-        layers, modules = _common(layers, modules)
-    elif (misfit := _first_misfit(layers, modules)) is not None:
-        return misfit
-    found = _assigned(graph, layers, modules, registered)
+    found = _coupled(graph, layers, modules, registered=registered, partial=partial)
     if isinstance(found, Misfit):
         return found
-    for layer, module in zip(layers, found, strict=True):
-        arrays = dict(module.arrays)
-        pairs += [Pair(mine.name, arrays[role].name, mine.shape) for role, mine in layer.arrays if role in arrays]
-    return _finished(graph, listed, pairs)
+    for layer, module in found:
+        pairs += _fitting(layer, module)
+    if partial and layers and not pairs:
+        return _nothing(unequal(layers, modules, _LIE_OTHERWISE))
+    return _of_floats(graph, listed, pairs) or _finished(graph, listed, pairs)
+
+
+def _fitting(layer: Owner, module: Owner) -> list[Pair]:
+    """The arrays of a module that fit a layer: none where its weight does not."""
+    arrays = dict(module.arrays)
+    fitting = [
+        Pair(mine.name, arrays[role].name, mine.shape, arrays[role].dtype)
+        for role, mine in layer.arrays
+        if role in arrays and trimmed(arrays[role].shape) == trimmed(mine.shape)
+    ]
+    weight = next((mine.name for role, mine in layer.arrays if role == "weight"), None)
+    return fitting if weight is None or any(pair.ours == weight for pair in fitting) else []
+
+
+def _nothing(first: Misfit) -> Misfit:
+    return first.replace(message=f"nothing in the checkpoint fits: {first.message}", advice=_OTHER)
+
+
+def _of_floats(graph: Graph, listed: Sequence[Tensor], pairs: Sequence[Pair]) -> Misfit | None:
+    """The first array of ours that would get numbers of another kind; counters take whole ones."""
+    places = {array.name: (layer, array) for layer in ours(graph) for _, array in layer.arrays}
+    given = {tensor.name: tensor for tensor in listed}
+    wrong = {pair.ours: pair.theirs for pair in pairs if pair.dtype not in FLOATING and not pair.ours.endswith(COUNTER)}
+    first = next((name for name in places if name in wrong), None)
+    return wrong_kind(*places[first], given[wrong[first]]) if first else None
 
 
 def _finished(graph: Graph, listed: Sequence[Tensor], pairs: Sequence[Pair]) -> Match:
@@ -103,21 +123,47 @@ def _finished(graph: Graph, listed: Sequence[Tensor], pairs: Sequence[Pair]) -> 
 # -- by structure
 
 
-def _assigned(
-    graph: Graph, layers: Sequence[Owner], modules: Sequence[Owner], registered: bool
-) -> Sequence[Owner] | Misfit:
-    """The modules in the order of the layers; both have the same signatures, in whatever order."""
+Couples: TypeAlias = Sequence[tuple[Owner, Owner]]
+
+
+def _coupled(
+    graph: Graph, layers: Sequence[Owner], modules: Sequence[Owner], *, registered: bool, partial: bool
+) -> Couples | Misfit:
+    """Layers and the modules that go there: all of both, or with `partial` what is in both."""
+    wanted, there = (Counter(owner.signature for owner in owners) for owners in (layers, modules))
+    if wanted == there:
+        return _assigned(graph, layers, modules, registered)
+    laid = align(graph, layers, modules, registered=registered)
+    if laid is not None and laid.doubt is None:
+        return [(layers[at], module) for at, module in laid.places] if partial else misfit_in(layers, modules, laid)
+    if partial and _is_told_by_shapes(wanted, there):
+        common = [layer for layer in layers if layer.signature in there]
+        return _assigned(graph, common, [module for module in modules if module.signature in wanted], registered)
+    if partial and laid is not None and laid.doubt is not None:
+        return undecided(layers, laid.doubt)
+    misfit = unequal(layers, modules, _UNTOLD if laid else _LIE_OTHERWISE)
+    return misfit.replace(advice=_OTHER) if partial else misfit
+
+
+def _is_told_by_shapes(wanted: Counter[Signature], there: Counter[Signature]) -> bool:
+    """Whether signatures alone tell what is missing and what is too much."""
+    missing, surplus = wanted - there, there - wanted
+    return not (missing.keys() & there.keys() or surplus.keys() & wanted.keys())
+
+
+def _assigned(graph: Graph, layers: Sequence[Owner], modules: Sequence[Owner], registered: bool) -> Couples | Misfit:
+    """Each layer with its module; both have the same signatures, in whatever order."""
     if registered and all(a.signature == b.signature for a, b in zip(layers, modules, strict=True)):
-        return modules
+        return list(zip(layers, modules, strict=True))
     laid = Search(layers, Clues(graph, layers), registered=registered).lay(tree(modules), 0)
     if laid is None:
         return _by_signature(layers, modules)
     if laid.tie is not None:
-        return _ambiguous(layers, laid.owners, laid.tie)
-    return laid.owners
+        return exchangeable(layers, laid.owners, laid.tie)
+    return list(zip(layers, laid.owners, strict=True))
 
 
-def _by_signature(layers: Sequence[Owner], modules: Sequence[Owner]) -> Sequence[Owner] | Misfit:
+def _by_signature(layers: Sequence[Owner], modules: Sequence[Owner]) -> Couples | Misfit:
     """Equal signatures in order: for modules not nested as the layers are, if only their numbers tell equals apart."""
     groups: dict[Signature, list[Owner]] = {}
     for module in by_name(modules):
@@ -125,114 +171,9 @@ def _by_signature(layers: Sequence[Owner], modules: Sequence[Owner]) -> Sequence
     for group in groups.values():
         for one, other in pairwise(group):
             if pattern(one.name) != pattern(other.name):
-                return _ambiguous(layers, modules, (one.name, other.name))
+                return exchangeable(layers, modules, (one.name, other.name))
     waiting = {signature: iter(group) for signature, group in groups.items()}
-    return [next(waiting[layer.signature]) for layer in layers]
-
-
-def _ambiguous(layers: Sequence[Owner], modules: Sequence[Owner], names: tuple[str, str]) -> Misfit:
-    signature = next(module.signature for module in modules if module.name == names[0])
-    layer = next(layer for layer in layers if layer.signature == signature)
-    return Misfit(
-        f"{names[0]} and {names[1]} fit equally well",
-        layer.node,
-        found=f"{names[0]} and {names[1]}, both {_shapes(signature)}",
-        ambiguous=True,
-    )
-
-
-# -- what does not fit
-
-
-def _first_misfit(layers: Sequence[Owner], modules: Sequence[Owner]) -> Misfit | None:
-    """The first layer in our order that no module is left for, and what stands in its place; else a module too many."""
-    lacking, surplus = leftover(layers, modules), leftover(modules, layers)
-    if lacking:
-        return _between(lacking[0], _counterpart(lacking[0], surplus))
-    if surplus:
-        _, array = surplus[0].arrays[0]
-        return Misfit(
-            f"{array.name} of {_times(array.shape)} has no place in the spec",
-            None,
-            expected="no more arrays",
-            found=f"{array.name} of {_times(array.shape)}",
-        )
-    return None
-
-
-def _counterpart(layer: Owner, modules: Sequence[Owner]) -> Owner | None:
-    """The module most likely meant for a layer: the first with the same roles and ranks, or ranks, or just the first."""
-    for exactly in (True, False):
-        for module in modules:
-            if _ranks(module, exactly) == _ranks(layer, exactly):
-                return module
-    return modules[0] if modules else None
-
-
-def _ranks(owner: Owner, all_roles: bool) -> list[tuple[str, int]]:
-    return [(role, len(shape)) for role, shape in owner.signature if all_roles or role == "weight"]
-
-
-def _between(layer: Owner, module: Owner | None) -> Misfit:
-    """The first array of a layer that differs from the module's."""
-    arrays = dict(module.arrays) if module else {}
-    for role, mine in layer.arrays:
-        if role == COUNTER:
-            continue
-        other = arrays.get(role)
-        if other is None or trimmed(other.shape) != trimmed(mine.shape):
-            found = (
-                f"{other.name} of {_times(other.shape)}" if other else f"nothing in {module.name}" if module else None
-            )
-            message = f"{mine.name} is {_times(mine.shape)}, and the checkpoint has "
-            message += f"{found}" if found else "no array left for it"
-            return Misfit(message, layer.node, f"{mine.name} of {_times(mine.shape)}", found or "no array left")
-    extra = next((array for role, array in arrays.items() if role not in dict(layer.arrays)), None)
-    found = f"{extra.name} of {_times(extra.shape)}" if extra else "no array left"
-    return Misfit(f"{layer.name} has no array for {found}", layer.node, _shapes(layer.signature), found)
-
-
-def _shapes(signature: Signature) -> str:
-    return ", ".join(f"{role} {_times(shape)}" for role, shape in signature)
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "a single number"
-
-
-# -- in part
-
-
-def _common(layers: Sequence[Owner], modules: Sequence[Owner]) -> tuple[tuple[Owner, ...], tuple[Owner, ...]]:
-    """What layers and modules have in common: as many of each signature."""
-    return _without(layers, leftover(layers, modules)), _without(modules, leftover(modules, layers))
-
-
-def _without(owners: Sequence[Owner], surplus: Sequence[Owner]) -> tuple[Owner, ...]:
-    """The owners without as many of each signature as are too many: whole modules rather than parts, the last first.
-
-    So a head goes whole, and of a stage the blocks at its end; and first what has parts that nothing else has.
-    """
-    left = Counter(owner.signature for owner in surplus)
-    counts = Counter(owner.signature for owner in owners)
-    alone = {signature for signature, count in left.items() if count == counts[signature]}
-    parts = [part for part in _parts(tree(owners), 0) if Counter(o.signature for o in part[1]) <= left]
-    parts.reverse()
-    parts.sort(key=lambda part: (not any(owner.signature in alone for owner in part[1]), part[0]))
-    dropped: set[str] = set()
-    for _, part in parts:
-        wanted = Counter(owner.signature for owner in part)
-        if wanted <= left and not any(owner.name in dropped for owner in part):
-            left -= wanted
-            dropped |= {owner.name for owner in part}
-    return tuple(owner for owner in owners if owner.name not in dropped)
-
-
-def _parts(module: Module, depth: int) -> Iterator[tuple[int, tuple[Owner, ...]]]:
-    """The owners of each module below, with its depth."""
-    for child in module.children:
-        yield depth, child.owners
-        yield from _parts(child, depth + 1)
+    return [(layer, next(waiting[layer.signature])) for layer in layers]
 
 
 # -- by hand
@@ -250,19 +191,21 @@ def _given(graph: Graph, listed: Sequence[Tensor], given: Mapping[str, str]) -> 
             layer, wanted = arrays[mine]
             couples = [(wanted, _known(other, tensors, "the checkpoint"))]
         else:
-            layer = _known(mine, layers, "the spec")
-            roles = dict(_known(other, modules, "the checkpoint").arrays)
+            layer = _known(mine, layers, "the spec", arrays)
+            roles = dict(_known(other, modules, "the checkpoint", tensors).arrays)
             couples = [(array, roles[role]) for role, array in layer.arrays if role in roles]
         for wanted, tensor in couples:
             if trimmed(wanted.shape) != trimmed(tensor.shape):
-                expected, found = (f"{array.name} of {_times(array.shape)}" for array in (wanted, tensor))
-                return Misfit(f"{expected} was given {found}", layer.node, expected, found)
-            pairs.append(Pair(wanted.name, tensor.name, wanted.shape))
+                return wrong_shape(layer, wanted, tensor)
+            pairs.append(Pair(wanted.name, tensor.name, wanted.shape, tensor.dtype))
     return pairs
 
 
-def _known(name: str, names: Mapping[str, T], where: str) -> T:
+def _known(name: str, names: Mapping[str, T], where: str, others: Iterable[str] = ()) -> T:
+    """What a name stands for; ValueError with the closest ones, among `others` too, where there is none."""
     if name in names:
         return names[name]
-    near = difflib.get_close_matches(name, list(names), 1, 0.4)
+    if name in (others := tuple(others)):
+        raise ValueError(f"{name} is one array of {where}: it goes to an array, and to a layer its module")
+    near = difflib.get_close_matches(name, [*names, *others], 1, 0)
     raise ValueError(f"{where} has no {name}" + (f"; closest: {near[0]}" if near else ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from ..ir import Graph
@@ -107,17 +107,3 @@ def numbered(segment: str) -> tuple[str, tuple[int, str]] | None:
 def pattern(name: str) -> str:
     """A name with its numbers masked."""
     return re.sub(r"\d+", "#", name)
-
-
-def leftover(some: Sequence[Owner], others: Sequence[Owner]) -> list[Owner]:
-    """The owners among `some` for which there is no other of the same signature left, going through them in order."""
-    counts: dict[Signature, int] = {}
-    for owner in others:
-        counts[owner.signature] = counts.get(owner.signature, 0) + 1
-    found = []
-    for owner in some:
-        if counts.get(owner.signature, 0):
-            counts[owner.signature] -= 1
-        else:
-            found.append(owner)
-    return found

@@ -222,6 +222,15 @@ class Siblings:
         numbers = ((other, self.numbers[other]) for other in among)
         return sum(1 << other for other, number in numbers if number and number[0] == mine[0] and number[1] < mine[1])
 
+    def number(self, index: int) -> tuple[int, str] | None:
+        """The number of one, whatever it counts."""
+        found = self.numbers[index]
+        return found and found[1]
+
+    def bigger(self, index: int) -> int:
+        """Those that the series of this one counts after it."""
+        return sum(1 << other for other, smaller in enumerate(self.before) if smaller >> index & 1)
+
     def lower(self, index: int) -> int:
         """Those registered before."""
         return (1 << index) - 1

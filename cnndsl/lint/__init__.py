@@ -13,26 +13,75 @@ from typing import Any, Final, cast
 from ..diagnostics import Diagnostic, Note
 from .selection import EVERYTHING, Selection
 from .subject import Options, Subject, Written
-from .suppressions import suppress, suppressions, unused
+from .suppressions import suppress, suppressions
 
-__all__ = ["EVERYTHING", "GRAPH", "RULES", "WRITTEN", "Options", "Selection", "Subject", "Written", "lint", "module"]
+__all__ = [
+    "EVERYTHING",
+    "GRAPH",
+    "PAGES",
+    "RULES",
+    "WRITTEN",
+    "Options",
+    "Selection",
+    "Subject",
+    "Written",
+    "lint",
+    "module",
+]
 
 GRAPH: Final[Mapping[str, str]] = {
     "CNN130": "columns_dropped",
+    "CNN131": "window_mostly_padding",
+    "CNN132": "size_below_one",
+    "CNN133": "even_kernel_with_symmetric_padding",
+    "CNN134": "stride_exceeds_kernel",
+    "CNN135": "receptive_field_below_input",
+    "CNN202": "project_budget_exceeded",
+    "CNN210": "one_layer_dominates_parameters",
+    "CNN211": "early_activations_dominate",
+    "CNN212": "large_kernel",
+    "CNN213": "channels_not_multiple_of_eight",
+    "CNN214": "slow_groups",
+    "CNN215": "inception_without_bottleneck",
+    "CNN301": "bias_before_norm",
+    "CNN302": "activations_in_a_row",
+    "CNN303": "linear_stack",
+    "CNN304": "softmax_before_cross_entropy",
+    "CNN305": "saturating_activation_in_deep_stack",
+    "CNN306": "dropout_before_batch_norm",
+    "CNN307": "norm_over_one_value",
+    "CNN308": "activation_after_classifier",
+    "CNN309": "deep_without_norm",
+    "CNN310": "deep_without_residual",
+    "CNN311": "dead_branch",
+    "CNN314": "member_does_not_compile",
+    "CNN312": "unused_definition",
+    "CNN315": "many_hidden_linear_layers",
+    "CNN401": "operator_above_opset",
+    "CNN402": "open_size_meets_fixed",
+    "CNN403": "adaptive_pool_not_exact",
+    "CNN404": "names_collide",
+    "CNN405": "model_above_two_gibibytes",
 }
 """The rules that look at the graph: the module of each by its code."""
 
-WRITTEN: Final[Mapping[str, str]] = {}
+WRITTEN: Final[Mapping[str, str]] = {
+    "CNN313": "unused_parameter",
+    "CNN316": "redundant_repeat",
+}
 """The rules that look at what is written, whether or not it compiles."""
 
 
 RULES: Final[Mapping[str, str]] = {**WRITTEN, **GRAPH}
 """Every rule."""
 
+PAGES: Final[Mapping[str, str]] = {**RULES, "CNN901": "unused_suppression", "CNN902": "invalid_suppression"}
+"""Every code that has a page: the rules, and what is said of suppressions."""
+
 
 def module(code: str) -> Any:
-    """The module of a rule, imported when it is asked for."""
-    return import_module(f"{__name__}.{RULES[code]}")
+    """The module of a code that has a page, imported when it is asked for."""
+    return import_module(f"{__name__}.{PAGES[code]}")
 
 
 def lint(subject: Written, selection: Selection = EVERYTHING, path: str = "") -> tuple[Diagnostic, ...]:
@@ -43,10 +92,12 @@ def lint(subject: Written, selection: Selection = EVERYTHING, path: str = "") ->
     """
     found = list(_once(_findings(subject, selection, path)))
     given, invalid = suppressions(subject.file)
-    kept, idle = suppress(found, given)
-    if isinstance(subject, Subject):
-        invalid += [unused(one, subject.file) for one in idle if _decided(one.code, selection, path)]
-    kept += suppress([d for d in invalid if selection.has(d.code, path)], given)[0]
+    kept, idle = suppress([*found, *(one for one in invalid if selection.has(one.code, path))], given)
+    if idle and isinstance(subject, Subject):
+        from .unused_suppression import CODE, unneeded
+
+        ran = [one for one in idle if _decided(one.code, selection, path)]
+        kept += suppress(unneeded(ran, subject) if selection.has(CODE, path) else [], given)[0]
     return tuple(sorted(kept, key=_place))
 
 

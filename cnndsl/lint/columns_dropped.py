@@ -18,6 +18,9 @@ CONV3-8/3(pad=0)
 input 1x7x7
 CONV3-8/3(pad=1)
 ```
+
+The fix writes `ceil=true` for a pool, and for a convolution the least padding, up to half of its window, with which the
+windows fit. The output may be larger then; it is not applied unasked.
 """
 
 from __future__ import annotations
@@ -25,57 +28,70 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ..diagnostics import Diagnostic, Severity
-from ..ir import Graph, Node
+from ..diagnostics import Diagnostic, Fix, Severity
 from ..ops.conv import Conv
-from ..ops.pool import AvgPool, MaxPool
 from ..ops.windows import extent
 from ..source import Span
+from .arguments import alone, with_argument
+from .stages import everywhere
 from .subject import Subject
+from .windows import Along, Window
 
 CODE: Final = "CNN130"
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """One finding a layer: the first axis."""
-    for node, span in zip(subject.graph.nodes, subject.spans, strict=True):
-        for axis, dropped in enumerate(_dropped(subject.graph, node)):
-            if dropped:
-                yield _finding(subject.graph, node, axis, dropped, span)
-                break
+    found: dict[int, tuple[Window, int]] = {}
+    for window in subject.windows:
+        if max(window.stride) > 1 and not window.ceil:
+            for number, axis in enumerate(window.axes()):
+                if dropped(axis):
+                    found.update((node, (window, number)) for node in window.nodes)
+                    break
+    if found:
+        every = [node for window in subject.windows for node in window.nodes]
+        mendable = everywhere(subject, found, every), alone(subject, found, every)
+        for node, (window, number) in found.items():
+            pool = not isinstance(subject.graph.nodes[node].op, Conv)
+            fix = _fix(subject.spans[node], subject, window, pool) if node in mendable[not pool] else None
+            yield _finding(subject.spans[node], window, number, fix)
 
 
-def _dropped(graph: Graph, node: Node) -> list[int]:
-    """The input's own columns, not padding, that no window reads; one number an axis."""
-    op = node.op
-    match op:
-        case Conv(pad=pad, dilation=dilation):
-            pass
-        case MaxPool(pad=pad, dilation=dilation, ceil=False):
-            pass
-        case AvgPool(ceil=False):
-            pad, dilation = tuple((p, p) for p in op.pad), (1,) * len(op.pad)
-        case _:
-            return []
-    before = graph.inputs(node)[0].spatial
-    return [
-        max(0, (n + left + right - extent(k, d)) % s - right) if isinstance(n, int) and extent(k, d) >= s else 0
-        for n, k, s, (left, right), d in zip(before, op.kernel, op.stride, pad, dilation, strict=True)
-    ]
+def dropped(axis: Along) -> int:
+    """The input's own positions, not padding, that no window reads at the end of an axis."""
+    n, k, s, (before, after), d = axis
+    reach = extent(k, d)
+    if not isinstance(n, int) or reach < s:
+        return 0
+    return max(0, (n + before + after - reach) % s - after)
 
 
-def _finding(graph: Graph, node: Node, axis: int, dropped: int, span: Span) -> Diagnostic:
-    op = node.op
-    assert isinstance(op, Conv | MaxPool | AvgPool)
-    size = graph.inputs(node)[0].spatial[axis]
-    where = "LHW"[axis] if len(op.kernel) == 1 else ("HW" if len(op.kernel) == 2 else "DHW")[axis]
-    k, s = op.kernel[axis], op.stride[axis]
+def _fix(span: Span, subject: Subject, window: Window, pool: bool) -> Fix | None:
+    name, value = ("ceil", "true") if pool else ("pad", _fitting(window))
+    edit = with_argument(subject, span, name, value) if value else None
+    return Fix(f"write {name}={value}", (edit,), safe=False) if edit else None
+
+
+def _fitting(window: Window) -> str | None:
+    """The least padding, the same at all ends and more than there is, with which the windows fit on every axis."""
+    least, most = max(max(pair) for pair in window.pad), max(map(extent, window.kernel, window.dilation)) // 2
+    for pad in range(least + 1, most + 1):
+        if not any(dropped((n, k, s, (pad, pad), d)) for n, k, s, _, d in window.axes()):
+            return str(pad)
+    return None
+
+
+def _finding(span: Span, window: Window, number: int, fix: Fix | None) -> Diagnostic:
+    n, k, s, _, d = axis = list(window.axes())[number]
+    lost = dropped(axis)
     return Diagnostic(
         CODE,
         Severity.WARNING,
-        f"the windows do not fit: {dropped} of {size} along {where} {'are' if dropped > 1 else 'is'} never read",
+        f"the windows do not fit: {lost} of {n} along {window.axis(number)} {'are' if lost > 1 else 'is'} never read",
         span,
-        expected=f"windows of {k} every {s} that end at the edge",
-        found=f"{graph.inputs(node)[0]} -> {node.shape}",
+        expected=f"windows of {extent(k, d)} every {s} that end at the edge",
+        found=f"{window.input} -> {window.output}",
         help="pad so that they fit, choose another stride, or write ceil=true for a pool",
+        fix=fix,
     )

@@ -12,7 +12,8 @@ from ..record import Record
 class Selection(Record):
     """`select` replaces the rules that are on; `extend` adds to them; `ignore` takes away, also by file pattern.
 
-    Each entry is a code or the beginning of some (`CNN3`). What compiling rejects is always reported.
+    Each entry is a code or the beginning of some (`CNN3`). What a pattern of `per_file` fits has those rules off, however
+    they were asked for. What compiling rejects is always reported.
     """
 
     select: tuple[str, ...] = ("CNN",)
@@ -22,17 +23,33 @@ class Selection(Record):
 
     def has(self, code: str, path: str = "") -> bool:
         """Whether a rule is on for a file (its path below the configuration, with `/`)."""
-        ignored = list(self.ignore)
-        for pattern, codes in self.per_file.items():
-            if fnmatchcase(path, pattern) or fnmatchcase(path.rpartition("/")[2], pattern):
-                ignored += codes
-        return _longest(code, (*self.select, *self.extend)) > _longest(code, ignored)
+        if _longest(code, (*self.select, *self.extend)) <= _longest(code, self.ignore):
+            return False
+        return not any(
+            code.startswith(tuple(codes)) and fits(path, pattern) for pattern, codes in self.per_file.items()
+        )
 
 
 EVERYTHING = Selection()
 
 
-def _longest(code: str, prefixes: tuple[str, ...] | list[str]) -> int:
+def fits(path: str, pattern: str) -> bool:
+    """Whether a pattern is of a path or of a folder above it: `old/*.cnn`, `**/draft*`; a name alone is of any folder."""
+    wanted = pattern.removeprefix("./").rstrip("/")
+    anywhere = wanted.removeprefix("**/")
+    while path:
+        name = path.rpartition("/")[2]
+        if (
+            fnmatchcase(path, wanted)
+            or fnmatchcase(path, anywhere)
+            or ("/" not in wanted and fnmatchcase(name, wanted))
+        ):
+            return True
+        path = path.rpartition("/")[0]
+    return False
+
+
+def _longest(code: str, prefixes: tuple[str, ...]) -> int:
     """The length of the longest prefix of a code, -1 for none."""
     return max((len(prefix) for prefix in prefixes if code.startswith(prefix)), default=-1)
 

@@ -11,7 +11,7 @@ from ..ir import Graph, Node
 from ..limits import Limits
 from ..record import Record
 from ..source import Span
-from ..syntax import Dimensions, File
+from ..syntax import Dimensions, File, Statement
 
 if TYPE_CHECKING:
     from ..analysis.costs import Costs
@@ -36,13 +36,15 @@ class Options(Record):
 class Written(Record):
     """A spec as it is written: its syntax and, where its statements could be read, what they declare.
 
-    `settings` are the values that were asked for from outside, `input_shape` the shape in place of the spec's.
+    `settings` are the values that were asked for from outside, `input_shape` the shape in place of the spec's, `whole` is
+    whether all members of the family are meant.
     """
 
     file: File
     unit: Unit | None
     settings: Mapping[str, Value]
     input_shape: Dimensions | None
+    whole: bool
     limits: Limits
     options: Options
 
@@ -52,6 +54,16 @@ class Written(Record):
         from .stages import places
 
         return places(self.file)
+
+    def names(self, statement: Statement) -> frozenset[str]:
+        """The names that a statement uses."""
+        return self._names[statement.span.start]
+
+    @cached_property
+    def _names(self) -> Mapping[int, frozenset[str]]:
+        from .uses import statement_uses
+
+        return {statement.span.start: frozenset(statement_uses(statement)) for statement in self.file.statements}
 
 
 class Subject(Written):
@@ -101,7 +113,7 @@ class Subject(Written):
         """Bytes of an inference and of a training step."""
         from ..analysis.memory import memory
 
-        return memory(self.graph)
+        return memory(self.graph, self.costs)
 
     @cached_property
     def receptive(self) -> tuple[Receptive, ...]:
@@ -117,10 +129,10 @@ class Subject(Written):
 
     @cached_property
     def family(self) -> tuple[Diagnostic, ...]:
-        """What is wrong with other members of the family."""
+        """What is wrong with other members of the family, where they are meant."""
         from ..family import lint_family
 
-        if self.unit is None:
+        if self.unit is None or not self.whole:
             return ()
         return tuple(lint_family(self.file, self.unit, self.limits, self.settings, self.input_shape))
 

@@ -1,4 +1,4 @@
-"""`# cnn: ignore[CNN301]`: on a line, or alone above the first statement for the whole file; and those that do nothing."""
+"""`# cnn: ignore[CNN301]`: on a line, or alone above the first statement for the whole file."""
 
 from __future__ import annotations
 
@@ -6,119 +6,97 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ..diagnostics import CODES, Diagnostic, Edit, Fix, Severity
+from ..diagnostics import CODES, Diagnostic, Severity
 from ..record import Record
 from ..source import Span
 from ..syntax import Comment, File
 
-_IGNORE: Final = re.compile(r"#\s*cnn:\s*ignore\b\s*(\[[^\]]*\]?)?")
+REMARK: Final = re.compile(r"#\s*cnn:\s*ignore\b\s*(\[[^\]]*\]?)?")
+"""What a suppression is in a comment; the first group are the brackets."""
+WORD: Final = re.compile(r"[^\s,\[\]]+")
+"""A code or a name in them."""
+
 _PREFIX: Final = re.compile(r"CNN\d{0,3}")
-_NAMES: Final = {name: code for code, name in CODES.items()}
 
 
 class Suppression(Record):
-    """One code, or the beginning of several, that a comment silences on a line (None: in the whole file)."""
+    """One code, or the beginning of several, that a comment silences on a line (None: in the whole file).
+
+    `span` is the code as it is written; `remark` is where its `# cnn: ignore[...]` begins in `comment`.
+    """
 
     code: str
     span: Span
     line: int | None
-
-    def covers(self, diagnostic: Diagnostic) -> bool:
-        """Whether it is about a finding. Errors cannot be silenced."""
-        place = diagnostic.span
-        if place is None or diagnostic.severity is Severity.ERROR or not diagnostic.code.startswith(self.code):
-            return False
-        return place.source is self.span.source and self.line in (None, place.line)
+    comment: Comment
+    remark: int
 
 
 def suppressions(file: File) -> tuple[list[Suppression], list[Diagnostic]]:
     """Those of a file, and what is wrong with how they are written."""
     found: list[Suppression] = []
-    invalid: list[Diagnostic] = []
+    wrong: list[Diagnostic] = []
+    first = file.statements[0].span.start if file.statements else len(file.source.text)
     for comment in file.comments:
-        for match in _IGNORE.finditer(comment.text):
-            _read(file, comment, match, found, invalid)
-    return found, invalid
+        for match in REMARK.finditer(comment.text):
+            whole = comment.own_line and comment.span.start < first
+            _read(comment, match, None if whole else comment.span.line, found, wrong)
+    return found, wrong
 
 
 def _read(
-    file: File, comment: Comment, match: re.Match[str], found: list[Suppression], invalid: list[Diagnostic]
+    comment: Comment, match: re.Match[str], line: int | None, found: list[Suppression], wrong: list[Diagnostic]
 ) -> None:
-    start = comment.span.start + match.start()
-    whole = Span(comment.span.source, start, comment.span.start + match.end())
-    first = file.statements[0].span.start if file.statements else None
-    line = None if comment.own_line and (first is None or start < first) else comment.span.line
+    source, start = comment.span.source, comment.span.start
     listed = match[1]
-    if listed is None or not listed.endswith("]") or not listed[1:-1].strip():
-        invalid.append(_invalid("a suppression names what it silences", whole, "write # cnn: ignore[CNN301]"))
+    if listed is None or not listed.endswith("]") or not WORD.search(listed):
+        place = Span(source, start + match.start(), start + match.end())
+        wrong.append(_invalid("a suppression names what it silences", place, "write # cnn: ignore[CNN301]"))
         return
-    at = comment.span.start + match.start(1)
-    for word in re.finditer(r"[^\s,\[\]]+", listed):
-        span = Span(comment.span.source, at + word.start(), at + word.end())
-        code = _NAMES.get(word[0], word[0])
-        if not _PREFIX.fullmatch(code) or not any(known.startswith(code) for known in CODES):
-            invalid.append(_invalid(f"there is no rule {word[0][:40]}", span, "`cnndsl rule` lists them"))
+    at = start + match.start(1)
+    for word in WORD.finditer(listed):
+        span = Span(source, at + word.start(), at + word.end())
+        code = _code(word[0])
+        if code is None:
+            wrong.append(_invalid(f"there is no rule {word[0][:40]}", span, "`cnndsl rule` lists them"))
         else:
-            found.append(Suppression(code, span, line))
+            found.append(Suppression(code, span, line, comment, match.start()))
 
 
 def _invalid(message: str, span: Span, advice: str) -> Diagnostic:
-    return Diagnostic("CNN902", Severity.WARNING, message, span, help=advice)
+    from .invalid_suppression import invalid
+
+    return invalid(message, span, advice)
+
+
+def _code(word: str) -> str | None:
+    """A code, the beginning of some, or a rule's name, as a code."""
+    upper = word.upper()
+    if _PREFIX.fullmatch(upper):
+        return upper if any(known.startswith(upper) for known in CODES) else None
+    return next((code for code, name in CODES.items() if name == word.lower()), None)
 
 
 def suppress(
     findings: Sequence[Diagnostic], given: Iterable[Suppression]
 ) -> tuple[list[Diagnostic], tuple[Suppression, ...]]:
-    """The findings that none of them covers, and those of them that cover none."""
-    listed = list(given)
-    if not listed:
+    """The findings in the suppressions' file that none of them covers, and those of them that cover none.
+
+    Errors cannot be silenced. A finding without a place is covered by what is for the whole file.
+    """
+    lines: dict[int | None, list[Suppression]] = {}
+    for one in given:
+        lines.setdefault(one.line, []).append(one)
+    if not lines:
         return list(findings), ()
     kept = []
-    idle = dict.fromkeys(range(len(listed)))
+    idle = {id(one): one for listed in lines.values() for one in listed}
     for finding in findings:
-        covering = [i for i, suppression in enumerate(listed) if suppression.covers(finding)]
-        for i in covering:
-            idle.pop(i, None)
-        if not covering:
+        here = [] if finding.span is None else lines.get(finding.span.line, [])
+        covering = [one for one in (*lines.get(None, ()), *here) if finding.code.startswith(one.code)]
+        if finding.severity is Severity.ERROR or not covering:
             kept.append(finding)
-    return kept, tuple(listed[i] for i in idle)
-
-
-def unused(suppression: Suppression, file: File) -> Diagnostic:
-    """The finding for one that covers nothing."""
-    span = suppression.span
-    where = "in this file" if suppression.line is None else "on this line"
-    return Diagnostic(
-        "CNN901",
-        Severity.WARNING,
-        f"{suppression.code} is silenced and not found {where}",
-        span,
-        help="take it out",
-        fix=Fix("take the suppression out", (_removal(suppression, file),)),
-    )
-
-
-def _removal(suppression: Suppression, file: File) -> Edit:
-    """The code with its comma; the whole remark where it is the only one; the comment where nothing else is in it."""
-    span, text = suppression.span, suppression.span.source.text
-    comment = next(c for c in file.comments if c.span.start <= span.start < c.span.end)
-    remark = next(m for m in _IGNORE.finditer(comment.text) if comment.span.start + m.end() >= span.end)
-    others = [
-        w
-        for w in re.finditer(r"[^\s,\[\]]+", remark[1])
-        if comment.span.start + remark.start(1) + w.start() != span.start
-    ]
-    if others:
-        end = span.end + len(text[span.end :]) - len(text[span.end :].lstrip(" ,"))
-        start = span.start if text[end] != "]" else len(text[: span.start].rstrip(" ,"))
-        return Edit(Span(span.source, start, min(end, len(text))), "")
-    start, end = comment.span.start + remark.start(), comment.span.start + remark.end()
-    if (comment.text[: remark.start()] + comment.text[remark.end() :]).strip(" #"):
-        return Edit(Span(span.source, start, end), "#" if remark.start() == 0 else "")
-    start, end = comment.span.start, comment.span.end
-    if comment.own_line:
-        start = text.rfind("\n", 0, start) + 1
-        end = min(end + 1, len(text))
-    else:
-        start = len(text[:start].rstrip(" \t"))
-    return Edit(Span(span.source, start, end), "")
+            continue
+        for one in covering:
+            idle.pop(id(one), None)
+    return kept, tuple(idle.values())
