@@ -50,11 +50,20 @@ class Network(Record):
 
         return to_module(self.graph, init(self.graph, seed))
 
-    def onnx(self, path: Spec, weights: Arrays | None = None, *, seed: int = 0, opset: int = 18) -> None:
+    def onnx(
+        self,
+        path: Spec,
+        weights: Arrays | None = None,
+        *,
+        seed: int = 0,
+        opset: int = 18,
+        with_preprocess: bool = False,
+    ) -> None:
         """Write an ONNX file with these weights, or with `init(graph, seed)`; it appears whole or not at all.
 
-        `weights` are named as in the module's state dict. Raises ValueError where one is missing or of another shape
-        (LoweringError) or is of no layer, OSError.
+        `weights` are named as in the module's state dict. With `with_preprocess` the file takes images as the spec's
+        `preprocess` says that they are handed in, N×H×W×C bytes where it says nothing else. Raises ValueError where one is
+        missing or of another shape (LoweringError) or is of no layer, OSError.
         """
         from .lower.onnx import write_onnx
         from .weights import initial, tensors
@@ -64,7 +73,13 @@ class Network(Record):
             stray = next((name for name in weights if name not in known), None)
             if stray is not None:
                 raise ValueError(f"the network has no array {stray}")
-        write_onnx(path, self.graph, initial(self.graph, seed) if weights is None else weights, opset=opset)
+        write_onnx(
+            path,
+            self.graph,
+            initial(self.graph, seed) if weights is None else weights,
+            opset=opset,
+            with_preprocess=with_preprocess,
+        )
 
     def stats(self) -> Statistics:
         """Parameters, MACs, memory and receptive field, by layer and in all."""

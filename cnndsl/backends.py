@@ -30,6 +30,7 @@ class OnnxOptions(Record):
     opset: int = DEFAULT_OPSET
     verify: bool = False
     max_params: int = DEFAULT_LIMITS.max_params
+    with_preprocess: bool = False
 
 
 class Written(Record):
@@ -66,8 +67,9 @@ def compile_onnx(graph: Graph, target: Path, options: OnnxOptions) -> Written:
     from .lower.onnx import write_onnx
 
     values, warnings = _values(graph, options)
+    how: dict[str, Any] = {"opset": options.opset, "with_preprocess": options.with_preprocess}
     if not options.verify:
-        return Written(write_onnx(target, graph, values, opset=options.opset), (), warnings)
+        return Written(write_onnx(target, graph, values, **how), (), warnings)
     if values is None:
         raise ValueError("--verify needs weights: leave out --no-weights")
     from .files import publish
@@ -83,9 +85,23 @@ def compile_onnx(graph: Graph, target: Path, options: OnnxOptions) -> Written:
         result = verify(graph, written[0], arrays)
         if not result.agrees:
             raise Disagreement(str(result))
+        remarks: tuple[str, ...] = (str(result),)
+        if options.with_preprocess:
+            written = write_onnx(Path(folder) / target.name, graph, arrays, **how)
+            remarks += (_verified_images(graph, options.opset),)
         if not regular:  # a pipe, or standard output: nothing can be moved there
-            return Written(write_onnx(target, graph, arrays, opset=options.opset), (str(result),), warnings)
-        return Written(publish(written, target.parent), (str(result),), warnings)
+            return Written(write_onnx(target, graph, arrays, **how), remarks, warnings)
+        return Written(publish(written, target.parent), remarks, warnings)
+
+
+def _verified_images(graph: Graph, opset: int) -> str:
+    """What the preprocessing in a graph was found to do; raises Disagreement."""
+    from .verify_images import verify_images
+
+    found = verify_images(graph, opset=opset)
+    if not found.agrees:
+        raise Disagreement(str(found))
+    return str(found)
 
 
 def drawn(graph: Graph, seed: int, most: int) -> Mapping[str, Array]:

@@ -53,6 +53,8 @@ CODES = {
     "CNN031": "weights-of-another-version",
     "CNN032": "checkpoint-does-not-fit",
     "CNN033": "ambiguous-checkpoint",
+    "CNN034": "invalid-preprocess",
+    "CNN035": "labels-do-not-fit",
     # 1xx: shapes
     "CNN101": "channel-mismatch",
     "CNN102": "spatial-mismatch",
@@ -67,6 +69,8 @@ CODES = {
     "CNN111": "range-outside-channels",
     "CNN112": "no-valid-size",
     "CNN113": "impossible-padding",
+    "CNN114": "preprocess-does-not-fit",
+    "CNN115": "crop-larger-than-image",
     "CNN130": "columns-dropped",
     "CNN131": "window-mostly-padding",
     "CNN132": "size-below-one",

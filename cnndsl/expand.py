@@ -12,6 +12,7 @@ from typing import Any
 from .elaborate import Branches, Jump, Side, Trace
 from .ir import Graph
 from .ops.base import Op
+from .preprocess import Preprocess, writable
 from .shape import Shape
 
 
@@ -19,9 +20,18 @@ def expand(graph: Graph, trace: Trace) -> str:
     """The text of a graph; `trace` is the structure that elaboration kept of it."""
     writer = _Writer(graph, trace)
     head = f"# {graph.name}, written out\ninput {_dimensions(graph.input_shape)}\n"
+    if graph.preprocess is not None:
+        head += _contract(graph.preprocess)
     if graph.classes is not None:
         head += f"param classes = {graph.classes}\n"
     return head + f"net {graph.name} =\n" + "\n".join(writer.lines()) + "\n"
+
+
+def _contract(preprocess: Preprocess) -> str:
+    """The statement, one step a line; labels that cannot stand in a spec are left out, which is said."""
+    text = "preprocess " + "\n  - ".join(preprocess.steps()) + "\n"
+    labels = preprocess.labels
+    return text if labels is None or writable(labels) else f"# its labels stand in a file\n{text}"
 
 
 class _Writer:

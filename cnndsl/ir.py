@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .ops.base import Op
+from .preprocess import Preprocess
 from .record import Record
 from .shape import Shape
 
@@ -57,6 +58,7 @@ class Graph(Record):
     auxiliary: tuple[Auxiliary, ...] = ()
     scopes: tuple[Scope, ...] = ()
     classes: int | None = None
+    preprocess: Preprocess | None = None
 
     def inputs(self, node: Node) -> tuple[Shape, ...]:
         """The shapes that come into a node."""
@@ -99,7 +101,8 @@ class Graph(Record):
     def hash(self) -> str:
         """A SHA-256 of what the network is: operations, wiring, shapes and names; not where it was written, nor its title.
 
-        Two specs with the same hash have the same state dict and compute the same function of it.
+        Nor `preprocess`: what the network computes of its input does not depend on how images become one, and weights
+        stay those of the spec. Two specs with the same hash have the same state dict and compute the same function of it.
         """
         return self._hash
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
+from .contract import contract_type, fitting
 from .ops import OPS
 from .ops.base import Op, Problem
 from .ops.combine import Input
@@ -26,10 +27,12 @@ SCHEMA_ID: Final = "urn:cnndsl:graph:1"
 
 def graph_to_json(graph: Graph) -> dict[str, Any]:
     """Plain data: strings, numbers, lists and objects."""
+    preprocess = {} if graph.preprocess is None else {"preprocess": graph.preprocess.json()}
     return {
         "cnndsl": VERSION,
         "name": graph.name,
         "classes": graph.classes,
+        **preprocess,
         "nodes": [_node_to_json(node) for node in graph.nodes],
         "output": graph.output,
         "auxiliary": [{"node": side.node, "weight": side.weight} for side in graph.auxiliary],
@@ -97,6 +100,7 @@ def graph_from_json(data: Mapping[str, Any]) -> Graph:
         tuple(Auxiliary(side["node"], float(side["weight"])) for side in checked["auxiliary"]),
         tuple(Scope(scope["path"], scope["kind"]) for scope in checked["scopes"]),
         checked["classes"],
+        fitting(checked.get("preprocess"), nodes[0].shape, nodes[checked["output"]].shape),
     )
     if checked.get("hash") not in (None, graph.hash()):
         raise ValueError("the graph does not have the hash that stands with it")
@@ -208,6 +212,7 @@ def _outer() -> Any:
             "cnndsl": Literal[1],
             "name": str,
             "classes": int | None,
+            "preprocess": NotRequired[contract_type() | None],  # type: ignore[misc]
             "nodes": Annotated[list[node], Field(min_length=1)],
             "output": index,
             "auxiliary": list[side],

@@ -214,6 +214,27 @@ class Input(Syntax):
     shape: Dimensions
 
 
+class Quoted(Syntax):
+    """`"labels.txt"` among the values of a step."""
+
+    text: str
+
+
+class Step(Syntax):
+    """`resize(256, bicubic)`: one step of a `preprocess` statement; without parentheses the values are None."""
+
+    uncompared: ClassVar[frozenset[str]] = frozenset({"span", "name_span"})
+    name: str
+    name_span: Span
+    values: tuple[Argument | Quoted, ...] | None = None
+
+
+class Preprocess(Syntax):
+    """`preprocess resize(256) - crop(224) - normalise(imagenet)`: how an image becomes the network's input."""
+
+    steps: tuple[Step, ...]
+
+
 class Param(Syntax):
     """`param N = 2 in 1..5`; default and domain may each be missing, not both."""
 
@@ -266,7 +287,7 @@ class Net(Syntax):
     body: Stage
 
 
-Statement = Input | Param | Default | Use | Assert | Def | Net
+Statement = Input | Preprocess | Param | Default | Use | Assert | Def | Net
 
 
 class Comment(Syntax):

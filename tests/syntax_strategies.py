@@ -111,9 +111,20 @@ def _bodies(inner: st.SearchStrategy) -> st.SearchStrategy:
 bodies = st.recursive(bare_layers | layers(), _bodies, max_leaves=8)
 
 defaults = st.none() | expressions
+texts = st.sampled_from(["labels.txt", "a # b", "", "it's (one", "\u00e9t\u00e9"]) | st.text(
+    st.characters(exclude_characters='"\n', exclude_categories=["C", "Z"]), max_size=40
+)
+values = st.builds(syntax.Argument, st.just(NOWHERE), st.none() | arguments_names, expressions) | st.builds(
+    syntax.Quoted, st.just(NOWHERE), texts
+)
+step_names = st.sampled_from(["image", "order", "resize", "crop", "normalise", "labels", "warp"])
+steps = st.builds(
+    syntax.Step, st.just(NOWHERE), step_names, st.just(NOWHERE), st.none() | st.lists(values, max_size=9).map(tuple)
+)
 parameters = st.builds(syntax.Parameter, st.just(NOWHERE), names, defaults)
 statements = st.one_of(
     st.builds(syntax.Input, st.just(NOWHERE), dimensions),
+    st.builds(syntax.Preprocess, st.just(NOWHERE), st.lists(steps, min_size=1, max_size=5).map(tuple)),
     st.builds(syntax.Param, st.just(NOWHERE), names, st.just(NOWHERE), defaults, st.none() | lists | ranges),
     st.builds(syntax.Default, st.just(NOWHERE), layers()),
     st.builds(syntax.Use, st.just(NOWHERE), st.sampled_from(["blocks/se.cnn", "zoo:blocks/se", "a # b"])),

@@ -19,10 +19,12 @@ from cnndsl.cli.request import LIMIT_OPTIONS
 from cnndsl.compiler import Text, compile_text, dimensions, setting
 from cnndsl.elaborate.branches import AUX_WEIGHT
 from cnndsl.elaborate.layers import BARE_WIDTH, WIDEST_BARE
+from cnndsl.elaborate.preprocessing import STEPS
 from cnndsl.limits import DEFAULT_LIMITS
 from cnndsl.ops import BRANCHING, LAYERS, Parameters, Problem
 from cnndsl.ops.arguments import kinds, validate
 from cnndsl.ops.models import TYPES
+from cnndsl.preprocess import NORMALISATIONS
 from cnndsl.shape import Shape
 from cnndsl.source import Source
 
@@ -259,6 +261,25 @@ def test_limits_combinators_functions_and_metrics_are_all_there() -> None:
     assert list(dict.fromkeys(re.findall(r"`([A-Z]+)", combinators))) == list(BRANCHING)
     assert set(re.findall(r"`(\w+)\(", " ".join(row[0] for row in table(LANGUAGE, "function")))) == FUNCTIONS.keys()
     assert [row[0] for row in table(LANGUAGE, "metric")] == [f"`{metric}`" for metric in METRICS]
+
+
+def test_every_step_of_preprocess_has_a_row_with_its_values() -> None:
+    rows = {row[0].strip("`"): row[2] for row in table(LANGUAGE, "step")}
+    assert list(rows) == list(STEPS)
+    for step, values in STEPS.items():
+        cells = [
+            f"`{name}`" + (f" {', '.join(kind)}" if isinstance(kind, tuple) else "") for name, kind in values.items()
+        ]
+        assert not values or rows[step] == "; ".join(cells)
+    section = re.sub(r"\s+", " ", LANGUAGE.read_text(encoding="utf-8").partition("## Images")[2])
+    for name in ("imagenet", "cifar10", "clip"):
+        mean, std = (f"({', '.join(map(written_real, values))})" for values in
+                     (NORMALISATIONS[name].mean, NORMALISATIONS[name].std))  # fmt: skip
+        assert re.search(rf"`{name}` (mean )?{re.escape(mean)}, (std )?{re.escape(std)}", section), name
+
+
+def written_real(value: float) -> str:
+    return f"{value:.4f}" if value == 0.247 else repr(value)
 
 
 def test_a_suppression_works_in_a_file_that_is_used(tmp_path: Path) -> None:

@@ -102,6 +102,9 @@ LINES = {
     "X for i in 1 .. {n-1}=>3x?x{w}": "X for i in 1..{n-1} => 3x?x{w}",
     "if a==1 and not b then X else Y, Z": "if a == 1 and not b then X else Y - Z",
     "X((a+b)*c, -(a^b), (-a)^b, a-(b-c), [CONV-RELU])": "X((a+b)*c, -a^b, (-a)^b, a-(b-c), [CONV - RELU])",
+    "preprocess resize( 256,bicubic ),crop->labels( 'a' )".replace("'", '"'): (
+        'preprocess resize(256, bicubic) - crop - labels("a")'
+    ),
     "def F ( w,s = 1 )=CONV-w": "def F(w, s=1) = CONV-w",
     "def W = ID\nnet X=CONV-W-W": "def W = ID\nnet X = CONV - W - W",
     "param N=2 in 1..5": "param N = 2 in 1..5",
@@ -124,6 +127,16 @@ def test_long_pipelines_break_before_joiners() -> None:
     assert first.startswith("net X = CONV3-64 - BN")
     assert all(line.startswith("  - ") for line in rest)
     assert all(len(line) <= 100 for line in text.splitlines())
+
+
+def test_steps_break_before_joiners_and_keep_comments() -> None:
+    text = "preprocess resize(256) - crop(224)  # the usual\n  - normalise(imagenet)\n"
+    assert check(text) == text
+    labels = ", ".join(f'"number {number}"' for number in range(20))
+    lines = check(f"preprocess resize(8) - labels({labels})").splitlines()
+    assert lines[:2] == ["preprocess resize(8)", "  - labels("]
+    assert lines[-1] == "  )"
+    assert all(len(line) <= 100 for line in lines)
 
 
 def test_branches_one_a_line() -> None:

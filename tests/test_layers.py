@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "cnndsl"
-HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "safetensors", "pydantic", "lark", "tqdm", "matplotlib")
+HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "safetensors", "pydantic", "lark", "tqdm", "matplotlib", "PIL")
 
 LAYERS = (
     {"interrupts"},
@@ -22,6 +22,8 @@ LAYERS = (
     {"syntax"},
     {"symbolic"},
     {"shape", "periodic"},
+    {"preprocess"},
+    {"contract"},
     {"ops"},
     {"ir"},
     {"serialise"},
@@ -34,10 +36,10 @@ LAYERS = (
     {"report"},
     {"baseline", "fix", "configuration"},
     {"workspace"},
-    {"lower", "convert", "storage"},
+    {"lower", "convert", "storage", "images"},
     {"data", "zoo", "checkpoint"},
     {"compiler"},
-    {"verify", "train"},
+    {"verify", "train", "runner", "verify_images"},
     {"doctor", "backends", "rewrite", "compare", "difference"},
     {"api", "picture", "cache"},
     {"batch"},
@@ -57,12 +59,26 @@ WHERE = {
     "torch": {"lower/torch", "verify", "train", "demo", "doctor", "data", "checkpoint"},
     "onnx": {"lower/onnx", "verify", "doctor"},
     "onnxruntime": {"verify", "doctor", "demo"},
-    "numpy": {"weights", "storage", "lower", "verify", "train", "data", "demo", "doctor", "api", "checkpoint"},
+    "numpy": {
+        "images",
+        "runner",
+        "weights",
+        "storage",
+        "lower",
+        "verify",
+        "train",
+        "data",
+        "demo",
+        "doctor",
+        "api",
+        "checkpoint",
+    },
     "safetensors": {"storage", "train", "checkpoint"},
-    "pydantic": {"ops/models", "serialise", "doctor"},
+    "pydantic": {"contract", "ops/models", "serialise", "doctor"},
     "lark": {"parser/generate"},
     "tqdm": {"train"},
     "matplotlib": {"picture"},
+    "PIL": {"images"},
 }
 """The modules that may import a package, as the beginnings of their paths."""
 

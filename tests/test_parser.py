@@ -223,6 +223,7 @@ SPLITS = {
     "if c then\nA else\nB": 1,
     "CONCAT[ A\n| B ]": 1,
     "A -> \n B": 1,
+    "preprocess resize(8)\n  - crop(8)\nA": 2,
     'use "a # b"\nA': 2,
     "\ufeffA\r\nB\r\n": 2,
     "param N\nparam M = 2\n": 2,
@@ -234,6 +235,11 @@ def test_where_statements_end(text: str, count: int) -> None:
     assert len(read(text).statements) == count
 
 
+def test_preprocess_begins_a_statement_whatever_is_open() -> None:
+    _, problems = parse_file(Source("t", "preprocess resize(8\npreprocess crop(8\n"))
+    assert [problem.code for problem in problems] == ["CNN002", "CNN002"]
+
+
 def test_an_open_bracket_costs_its_own_statement() -> None:
     file, problems = parse_file(Source("t", "def F = (A - B\ndef G = C\nnet X = F -\ndef H = D\n"))
     assert [problem.code for problem in problems] == ["CNN002", "CNN001"]
@@ -242,13 +248,23 @@ def test_an_open_bracket_costs_its_own_statement() -> None:
 
 def test_statements() -> None:
     file = read(
-        'input 3x?x?\nparam N\nparam M = 2 in 1..5\ndefault CONV(bias=false)\nuse "zoo:blocks/se"\n'
+        'input 3x?x?\npreprocess resize(256, bicubic) - crop, labels("a", "b",)\n'
+        'param N\nparam M = 2 in 1..5\ndefault CONV(bias=false)\nuse "zoo:blocks/se"\n'
         "assert params <= 25.6M, macs < 4G\ndef F(w, s=1) = A\nnet X = A\n"
     )
     kinds = [type(statement).__name__ for statement in file.statements]
-    assert kinds == ["Input", "Param", "Param", "Default", "Use", "Assert", "Def", "Net"]
-    assert file.statements[1] == Param(AT, "N", AT, None, None)
-    assert file.statements[2] == Param(AT, "M", AT, num("2"), Range(AT, num("1"), num("5")))
+    assert kinds == ["Input", "Preprocess", "Param", "Param", "Default", "Use", "Assert", "Def", "Net"]
+    size, word = Argument(AT, None, num("256")), Argument(AT, None, name("bicubic"))
+    assert file.statements[1] == syntax.Preprocess(
+        AT,
+        (
+            syntax.Step(AT, "resize", AT, (size, word)),
+            syntax.Step(AT, "crop", AT),
+            syntax.Step(AT, "labels", AT, (syntax.Quoted(AT, "a"), syntax.Quoted(AT, "b"))),
+        ),
+    )
+    assert file.statements[2] == Param(AT, "N", AT, None, None)
+    assert file.statements[3] == Param(AT, "M", AT, num("2"), Range(AT, num("1"), num("5")))
 
 
 def test_every_span_is_the_text_of_its_node() -> None:

@@ -120,7 +120,7 @@ def test_too_many_problems() -> None:
 
 
 _WORDS = """CONV RELU POOL2 w n 3 64 0.5 3x3 ( ) [ ] { } - , -> * ? => = == / // | : @ + ^ .. # if then else for in
-and not input param default use assert net def x é ×"""
+and not input preprocess param default use assert net def x é ×"""
 WORDS = [*_WORDS.split(), '"', "\n", "\t", "\r"]
 
 
@@ -137,7 +137,8 @@ def test_random_text_never_raises(text: str) -> None:
 
 
 GOOD = (
-    "input 3x?x?\nparam N = 2 in 1..5\ndef F(w, s=1) = RES[ CONV1-{4*w}/s(pad=(1,2)) - BN | ID ]  # block\n"
+    'input 3x?x?\npreprocess resize(9, nearest) - labels("a.txt")\n'
+    "param N = 2 in 1..5\ndef F(w, s=1) = RES[ CONV1-{4*w}/s(pad=(1,2)) - BN | ID ]  # block\n"
     "net X = 7x7 conv, 64, /2 - (F(w) - down: POOL?)*2 for w in [1, 2]\n  - if N == 1 then ID else FC-10 => 10\n"
 )
 

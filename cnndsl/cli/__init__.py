@@ -25,6 +25,7 @@ from .commands import (
 )
 from .completion import completion_options, completion_runner
 from .diff import diff_options, run_diff
+from .images import preprocess_options, run_options, run_preprocess, run_run
 from .lint import lint_options, run_lint
 from .request import CLEAN, ERROR, FINDINGS, Failure, add_spec, failed, said, show
 from .rule import rule_options, run_rule
@@ -109,6 +110,8 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "zoo": Command("list the architectures that come with the package, or print one's spec", zoo_options, run_zoo),
     "compare": Command("print what networks cost side by side, or draw it", compare_options, run_compare),
+    "run": Command("classify images with a compiled network", run_options, run_run),
+    "preprocess": Command("measure the images that a network is trained on", preprocess_options, run_preprocess),
     "diff": Command("print what changed between two networks, or since a revision of git", diff_options, run_diff),
     "rule": Command("print the page of a code, or the table of all codes", rule_options, run_rule),
     "completion": Command(

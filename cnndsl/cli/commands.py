@@ -32,6 +32,11 @@ def compile_options(command: argparse.ArgumentParser) -> None:
     weights.add_argument("--weights", metavar="FILE", help="a .safetensors file with the weights")
     weights.add_argument("--seed", metavar="N", type=int, help="draw the weights with this seed (default 0)")
     weights.add_argument("--no-weights", action="store_true", help="write the structure alone")
+    command.add_argument(
+        "--with-preprocess",
+        action="store_true",
+        help="put the spec's preprocessing into the graph: images in, as bytes",
+    )
     command.add_argument("--opset", metavar="N", type=int, help="ONNX opset, 17 to 26 (default 18)")
     command.add_argument(
         "--verify", action="store_true", help="run ONNX Runtime against PyTorch before the file appears"
@@ -77,6 +82,7 @@ def run_compile(arguments: argparse.Namespace) -> int:
         arguments.opset or backends.DEFAULT_OPSET,
         arguments.verify,
         limits(arguments).max_params,
+        arguments.with_preprocess,
     )
     try:
         written = backends.compile_onnx(graph, Path("/dev/stdout" if target == "-" else target), options)
@@ -91,7 +97,7 @@ def run_compile(arguments: argparse.Namespace) -> int:
 
 def _onnx_only(arguments: argparse.Namespace) -> None:
     """Refuse the options that a module's source and a graph have no use for."""
-    for option in ("weights", "seed", "no_weights", "opset", "verify"):
+    for option in ("weights", "seed", "no_weights", "with_preprocess", "opset", "verify"):
         if getattr(arguments, option) not in (None, False):
             raise Failure(f"--{option.replace('_', '-')} is for --to onnx")
 

@@ -41,11 +41,17 @@ def failed(message: str, code: int = ERROR) -> int:
     return code
 
 
-def add_spec(command: argparse.ArgumentParser, many: bool = False, option: bool = False, folders: bool = False) -> None:
+def add_spec(
+    command: argparse.ArgumentParser,
+    many: bool = False,
+    option: bool = False,
+    folders: bool = False,
+    required: bool = True,
+) -> None:
     """The arguments of a command that reads a spec, or several; `option` makes it `--spec`; `folders` counts as specs."""
     forms = "a .cnn file, - for standard input, zoo:NAME, or the notation itself"
     if option:
-        command.add_argument("--spec", metavar="SPEC", required=True, help=forms)
+        command.add_argument("--spec", metavar="SPEC", required=required, help=forms)
     elif folders:
         command.add_argument(
             "spec", metavar="SPEC", nargs="*", default=["."], help=f"a folder, a pattern, {forms}; default: this folder"

@@ -112,10 +112,17 @@ def _network(build: Build, loader: Loader, unit: Unit, request: Request) -> Grap
     build.closing = closing(net.body)
     x = build.stage(net.body, x, frame)
     _unused_settings(build, unit, frame)
+    preprocess = None
+    if unit.preprocess is not None:
+        from .preprocessing import contract
+
+        preprocess = contract(build, loader, unit, unit.preprocess, x)
     if x == NOWHERE or build.diagnostics:
         return None
     name = net.name or "Net"
-    return Graph(name, tuple(build.nodes), x, tuple(build.auxiliary), tuple(build.scopes), build.classes)
+    return Graph(
+        name, tuple(build.nodes), x, tuple(build.auxiliary), tuple(build.scopes), build.classes, preprocess
+    )  # fmt: skip
 
 
 def _no_single_net(build: Build, unit: Unit) -> None:

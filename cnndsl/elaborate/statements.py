@@ -10,7 +10,7 @@ from ..arithmetic import UNKNOWN, Value, evaluate, in_domain, shown
 from ..diagnostics import Note
 from ..ops.arguments import validate
 from ..source import Source, Span
-from ..syntax import Assert, Def, Default, File, Input, Layer, Net, Param, Range, Statement, Use
+from ..syntax import Assert, Def, Default, File, Input, Layer, Net, Param, Preprocess, Range, Statement, Use
 from .build import Build, Frame
 from .layers import plan_layer
 from .names import Labels, Namer
@@ -83,16 +83,18 @@ class Loader:
             case Net():
                 unit.nets.append((statement, unit.defaults))
             case Input():
-                if unit.input is not None:
-                    self.build.error(
-                        "CNN027",
-                        "the input is declared twice",
-                        statement.span,
-                        notes=[Note("first here", unit.input.span)],
-                    )
+                self._once("the input is", statement, unit.input)
                 unit.input = statement
+            case Preprocess():
+                self._once("preprocessing is", statement, unit.preprocess)
+                unit.preprocess = statement
             case Assert():
                 unit.asserts.append(statement)
+
+    def _once(self, what: str, statement: Input | Preprocess, first: Input | Preprocess | None) -> None:
+        if first is not None:
+            notes = [Note("first here", first.span)]
+            self.build.error("CNN027", f"{what} declared twice", statement.span, notes=notes)
 
     def _define(self, unit: Unit, statement: Def) -> None:
         name = statement.name

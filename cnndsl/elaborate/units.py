@@ -8,7 +8,7 @@ from pathlib import Path
 from ..arithmetic import Value
 from ..record import Record
 from ..source import Source, Span
-from ..syntax import Assert, Def, Input, Net, Param
+from ..syntax import Assert, Def, Input, Net, Param, Preprocess
 
 Defaults = Mapping[str, Mapping[str, Value]]
 """By a layer's first name, the fields that a `default` statement sets."""
@@ -40,6 +40,7 @@ class Unit:
         self.values: dict[str, Value] = {}
         self.defaults: Defaults = {}
         self.input: Input | None = None
+        self.preprocess: Preprocess | None = None
         self.nets: list[tuple[Net, Defaults]] = []
         self.asserts: list[Assert] = []
         self.first: dict[str, Span] = {}
@@ -75,6 +76,20 @@ class Library:
         if (path, folder) not in self.found:
             self.found[path, folder] = self._find(path, folder)
         return self.found[path, folder]
+
+    def beside(self, path: str, folder: Path | None) -> Path | Missing:
+        """Where a file that is no spec lies, in the same bounds."""
+        if (path, folder) not in self.found:
+            self.found[path, folder] = self._beside(path, folder)
+        return self.found[path, folder]
+
+    def _beside(self, path: str, folder: Path | None) -> Path | Missing:
+        if folder is None or self.root is None:
+            return Missing("files can be named in a spec that is a file itself", "save the spec as a file")
+        if Path(path).is_absolute():
+            return Missing("a file is named relative to the spec", f"write it without the leading {path[:1]!r}")
+        found = self._inside(folder / path, self.root, path)
+        return found.replace(help=None) if isinstance(found, Missing) and "exist" in found.message else found
 
     def _find(self, path: str, folder: Path | None) -> Path | Missing:
         if path.startswith("zoo:"):

@@ -69,6 +69,8 @@ def _lines(statement: syntax.Statement, flat: Flat, attached: Attached) -> list[
     match statement:
         case syntax.Input():
             return [f"input {dimensions(statement.shape)}"]
+        case syntax.Preprocess():
+            return layout.steps(statement, "preprocess ")
         case syntax.Param():
             return _param(statement, layout)
         case syntax.Default():

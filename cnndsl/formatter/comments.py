@@ -56,6 +56,8 @@ def _items(node: object) -> tuple[syntax.Syntax, ...]:
             return (values,)
         case syntax.Pipeline():
             return node.stages
+        case syntax.Preprocess():
+            return node.steps
         case syntax.Layer():
             return node.branches or ()
         case syntax.Group() | syntax.Repeat() | syntax.Choice() | syntax.Shaped() | syntax.Labelled():
@@ -92,7 +94,7 @@ def _place(node: object, items: tuple[syntax.Syntax, ...], comment: syntax.Comme
 
 def _may_hold(node: object, slot: int, count: int) -> bool:
     match node:
-        case syntax.Pipeline() | syntax.Conditional():
+        case syntax.Pipeline() | syntax.Conditional() | syntax.Preprocess():
             return 0 < slot < count
         case syntax.Group() | syntax.List():
             return True

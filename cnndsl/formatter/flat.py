@@ -88,6 +88,16 @@ def _arguments(arguments: tuple[syntax.Argument, ...]) -> str:
     )
 
 
+def value(node: syntax.Argument | syntax.Quoted) -> str:
+    """One of the values of a step: `256`, `mean=(1,2,3)`, `"labels.txt"`."""
+    return f'"{node.text}"' if isinstance(node, syntax.Quoted) else _arguments((node,))
+
+
+def step(node: syntax.Step) -> str:
+    """A step of a `preprocess` statement on one line."""
+    return node.name if node.values is None else f"{node.name}({', '.join(map(value, node.values))})"
+
+
 def operand(node: syntax.Expression, *, bare_name: bool = True) -> str:
     """A value among stages: an integer, extents or a name as it is, anything else in braces."""
     match node:

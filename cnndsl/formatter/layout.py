@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .. import syntax
 from .comments import Attached
-from .flat import Flat, condition, domain, format_expression, head, suffix
+from .flat import Flat, condition, domain, format_expression, head, step, suffix, value
 
 WIDTH = 100
 _STEP = "  "
@@ -134,6 +134,36 @@ class Layout:
             else:
                 lines.append(indent + comment.text)
         return bool(comments)
+
+    def steps(self, node: syntax.Preprocess, before: str) -> list[str]:
+        """The steps of a `preprocess` statement, as many on a line as fit."""
+        lines = [before.rstrip()]
+        for index, item in enumerate(node.steps):
+            commented = bool(index) and self._comments(lines, node, index, _STEP)
+            text = step(item)
+            joiner = " - " if index else " "
+            if not commented and len(lines[-1]) + len(joiner) + len(text) <= WIDTH:
+                lines[-1] += joiner + text
+            elif index:
+                self._open(lines, _joined(["- "], self._filled(item, len(_STEP) + 2, _STEP)), _STEP)
+            else:
+                lines = _joined([before], self._filled(item, len(before), ""))
+        return lines
+
+    def _filled(self, node: syntax.Step, column: int, indent: str) -> list[str]:
+        """A step on one line, or with its values filled into lines of their own."""
+        text = step(node)
+        if column + len(text) <= WIDTH or not node.values:
+            return [text]
+        inner = indent + _STEP
+        lines = [f"{node.name}("]
+        for index, item in enumerate(node.values):
+            text = value(item) + ("," if index + 1 < len(node.values) else "")
+            if index and len(lines[-1]) + 1 + len(text) <= WIDTH:
+                lines[-1] += f" {text}"
+            else:
+                self._open(lines, [text], inner)
+        return [*lines, f"{indent})"]
 
     def body(self, node: syntax.Net | syntax.Def, before: str) -> list[str]:
         """A definition or a network: `before` and its body."""

@@ -21,7 +21,7 @@ _FOUND = re.compile(
 
 _WORD = r"[A-Za-z_]\w*"
 _LAYER = rf"{_WORD}|[0-9]+(?:x[0-9]+)+|[@(\[]"
-_KEYWORD = "input|param|default|use|assert|net|def"
+_KEYWORD = "input|preprocess|param|default|use|assert|net|def"
 
 
 class Row(NamedTuple):
@@ -51,6 +51,8 @@ ROWS: tuple[Row, ...] = (
          "CONV ¦– RELU", "CONV ¦→ RELU", "FC{a ¦− b}"),
     _row("", "[“”‘’']", "`{found}` does not quote", 'write `"`',
          "use ¦“blocks/se.cnn”", "use ¦'blocks/se.cnn'"),
+    _row("STRING", r'"[^"]*', "the text in quotes has no end", 'write `"` at its end',
+         'use ¦"blocks', 'preprocess labels(¦"labels.txt)'),
     _row("CARET", r"\*\*", "`**` is not an operator", "a power is written `^`, as in `2^n`",
          "CONV1-{2¦**n}", "CONV(groups=2¦**n)"),
     _row("STAR", r"\*\*", "`**` is not a repeat", "`stage*n` repeats",
@@ -148,11 +150,11 @@ ROWS: tuple[Row, ...] = (
          "CONV(¦,2)", "param N =¦"),
     _row("OR", "<|<=|>|>=|==|!=", "comparisons are not chained", "join them with `and`",
          "assert 1 < N ¦< 3"),
-    _row("NAME", "input|param|default|use|assert|net|def|if|then|else|for|in|and|or|not|true|false",
+    _row("NAME", "input|preprocess|param|default|use|assert|net|def|if|then|else|for|in|and|or|not|true|false",
          "`{found}` is a word of the language", "choose another name",
          "param ¦in = 3", "net ¦if = CONV", "CONV - @¦else", "def F(¦for) = CONV"),
-    _row("STRING", "|" + _WORD + r"|[./].*|\"[^\"]*", "`use` needs a path in quotes", 'write `use "blocks/se.cnn"`',
-         "use¦", "use ¦blocks/se.cnn", 'use ¦"blocks'),
+    _row("STRING", "|" + _WORD + r"|[./].*", "`use` needs a path in quotes", 'write `use "blocks/se.cnn"`',
+         "use¦", "use ¦blocks/se.cnn"),
 )  # fmt: skip
 
 _WORDS = (
@@ -167,7 +169,7 @@ _WORDS = (
     (frozenset({"STAR"}), ("`*`",)),
     (frozenset({"ARROW"}), ("`=>`",)),
     (frozenset({"SIGN", "TIMES", "COMPARE"}), ("an operator",)),
-    (frozenset({"STRING"}), ("a path in quotes",)),
+    (frozenset({"STRING"}), ("text in quotes",)),
     (frozenset({"LPAR"}), ("`(`",)),
     (frozenset({"RPAR"}), ("`)`",)),
     (frozenset({"LSQB"}), ("`[`",)),

@@ -20,7 +20,7 @@ _JOINER = r"(?:->|=>|[-,|=*]|(?:then|else|for)\b)"
 _BEGINS_WITH_JOINER = re.compile(_JOINER)
 _ENDS_WITH_JOINER = re.compile(r"(?:[-,|=*>]|\b(?:then|else|for))\Z")
 _KEYWORD = re.compile(
-    r"(?:net[ \t]+\w+[ \t]*=|def[ \t]+\w+[ \t]*[(=]|input[ \t]+[\d?{]|param[ \t]+\w|default[ \t]+\w"
+    r"(?:net[ \t]+\w+[ \t]*=|def[ \t]+\w+[ \t]*[(=]|input[ \t]+[\d?{]|preprocess[ \t]+\w|param[ \t]+\w|default[ \t]+\w"
     r'|use[ \t]*"|assert[ \t]+[\w(])'
 )
 _CLOSES = {")": "(", "]": "[", "}": "{"}

@@ -18,7 +18,7 @@ from .lalr import Token, Tree
 
 # Rules that hold a list or stand for brackets, and so do not make the syntax tree deeper.
 _FLAT = frozenset(
-    {"pipeline", "arguments", "argument", "branches", "list", "range", "dims", "parenthesised", "parameter"}
+    {"pipeline", "arguments", "argument", "branches", "list", "range", "dims", "parenthesised", "parameter", "quoted"}
 )
 
 
@@ -193,6 +193,16 @@ class _Builder(ExpressionBuilder):
             )  # fmt: skip
         return syntax.Input(self.across(children[:2]), children[1])
 
+    def preprocess(self, children: list[Any]) -> Any:
+        return syntax.Preprocess(self.across(children), (*children[1::2],))
+
+    def step(self, children: list[Any]) -> Any:
+        values = (*children[2:-1],) if len(children) > 1 else None
+        return syntax.Step(self.across(children), str(children[0]), self.span_of(children[0]), values)
+
+    def quoted(self, children: list[Any]) -> Any:
+        return syntax.Quoted(self.span_of(children[0]), str(children[0])[1:-1])
+
     def param(self, children: list[Any]) -> Any:
         default = domain = None
         for mark, value in zip(children[2::2], children[3::2], strict=True):
@@ -224,7 +234,9 @@ class _Builder(ExpressionBuilder):
         return syntax.Net(self.across(children), str(children[1]), self.stage(children[2]))
 
 
-_STATEMENTS = (syntax.Input, syntax.Param, syntax.Default, syntax.Use, syntax.Assert, syntax.Def, syntax.Net)
+_STATEMENTS = (
+    syntax.Input, syntax.Preprocess, syntax.Param, syntax.Default, syntax.Use, syntax.Assert, syntax.Def, syntax.Net
+)  # fmt: skip
 
 _BUILDERS: dict[str, Callable[[_Builder, list[Any]], Any]] = {
     "number": _Builder.number,
@@ -256,6 +268,9 @@ _BUILDERS: dict[str, Callable[[_Builder, list[Any]], Any]] = {
     "reference": _Builder.reference,
     "conditional": _Builder.conditional,
     "input": _Builder.input,
+    "preprocess": _Builder.preprocess,
+    "step": _Builder.step,
+    "quoted": _Builder.quoted,
     "param": _Builder.param,
     "default": _Builder.default,
     "use": _Builder.use,
