@@ -12,26 +12,11 @@ from ..compiler import Unreadable
 from ..diagnostics import SpecError
 from ..interrupts import INTERRUPTED
 from ..version import VERSION
-from .commands import (
-    compile_options,
-    doctor_options,
-    fmt_options,
-    run_compile,
-    run_doctor,
-    run_expand,
-    run_fmt,
-    run_stats,
-    stats_options,
-)
-from .completion import completion_options, completion_runner
-from .diff import diff_options, run_diff
-from .images import preprocess_options, run_options, run_preprocess, run_run
-from .lint import lint_options, run_lint
-from .request import CLEAN, ERROR, FINDINGS, Failure, add_spec, failed, said, show
-from .rule import rule_options, run_rule
+from .request import CLEAN, ERROR, FINDINGS, Failure, failed, said, show
 from .streams import finished, open_streams, tell
-from .weights import run_weights, weights_options
-from .zoo import compare_options, run_compare, run_zoo, zoo_options
+
+Options = Callable[[argparse.ArgumentParser], None]
+Run = Callable[[argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
-        return COMMANDS[arguments.command].run(arguments)
+        _, run = COMMANDS[arguments.command].functions()
+        return run(arguments)
     except SystemExit as ended:  # after --help, --version or a wrong option
         return ended.code if isinstance(ended.code, int) else CLEAN
     except SpecError as problem:
@@ -78,48 +64,125 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Every command; its options only where it is among the words, because to add all of them takes milliseconds."""
+    """Every command; its options only where it is among the words, because to load and add all of them takes milliseconds."""
     parser = _Parser(prog="cnndsl", description="Compile convolutional networks written as on the whiteboard.")
     parser.add_argument("--version", action="version", version=f"cnndsl {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         options = commands.add_parser(name, help=command.summary, description=command.summary, allow_abbrev=False)
         if name in words:
-            command.options(options)
+            add_options, _ = command.functions()
+            add_options(options)
     return parser
 
 
 class Command(NamedTuple):
-    """One command: what it does in a line, what adds its options, and what runs it."""
+    """One command: what it does in a line; what loads the two functions that add its options and that run it."""
 
     summary: str
-    options: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
+    functions: Callable[[], tuple[Options, Run]]
+
+
+def _compile() -> tuple[Options, Run]:
+    from .commands import compile_options, run_compile
+
+    return compile_options, run_compile
+
+
+def _lint() -> tuple[Options, Run]:
+    from .lint import lint_options, run_lint
+
+    return lint_options, run_lint
+
+
+def _stats() -> tuple[Options, Run]:
+    from .commands import run_stats, stats_options
+
+    return stats_options, run_stats
+
+
+def _expand() -> tuple[Options, Run]:
+    from .commands import run_expand
+    from .request import add_spec
+
+    return add_spec, run_expand
+
+
+def _fmt() -> tuple[Options, Run]:
+    from .commands import fmt_options, run_fmt
+
+    return fmt_options, run_fmt
+
+
+def _weights() -> tuple[Options, Run]:
+    from .weights import run_weights, weights_options
+
+    return weights_options, run_weights
+
+
+def _zoo() -> tuple[Options, Run]:
+    from .zoo import run_zoo, zoo_options
+
+    return zoo_options, run_zoo
+
+
+def _compare() -> tuple[Options, Run]:
+    from .zoo import compare_options, run_compare
+
+    return compare_options, run_compare
+
+
+def _run_images() -> tuple[Options, Run]:
+    from .images import run_options, run_run
+
+    return run_options, run_run
+
+
+def _preprocess() -> tuple[Options, Run]:
+    from .images import preprocess_options, run_preprocess
+
+    return preprocess_options, run_preprocess
+
+
+def _diff() -> tuple[Options, Run]:
+    from .diff import diff_options, run_diff
+
+    return diff_options, run_diff
+
+
+def _rule() -> tuple[Options, Run]:
+    from .rule import rule_options, run_rule
+
+    return rule_options, run_rule
+
+
+def _completion() -> tuple[Options, Run]:
+    from .completion import completion_options, completion_runner
+
+    return completion_options, completion_runner(lambda: _parser(tuple(COMMANDS)))
+
+
+def _doctor() -> tuple[Options, Run]:
+    from .commands import doctor_options, run_doctor
+
+    return doctor_options, run_doctor
 
 
 COMMANDS: Final[dict[str, Command]] = {
-    "compile": Command(
-        "write a spec as ONNX, as a PyTorch module's source, or as the graph's JSON", compile_options, run_compile
-    ),
-    "lint": Command("report everything that is wrong with specs", lint_options, run_lint),
-    "stats": Command("print shapes, parameters, MACs, memory and receptive fields by layer", stats_options, run_stats),
-    "expand": Command("print a spec with every default, repeat and definition written out", add_spec, run_expand),
-    "fmt": Command("rewrite specs in the canonical form", fmt_options, run_fmt),
-    "weights": Command(
-        "make the weights of a spec, or bring in another implementation's", weights_options, run_weights
-    ),
-    "zoo": Command("list the architectures that come with the package, or print one's spec", zoo_options, run_zoo),
-    "compare": Command("print what networks cost side by side, or draw it", compare_options, run_compare),
-    "run": Command("classify images with a compiled network", run_options, run_run),
-    "preprocess": Command("measure the images that a network is trained on", preprocess_options, run_preprocess),
-    "diff": Command("print what changed between two networks, or since a revision of git", diff_options, run_diff),
-    "rule": Command("print the page of a code, or the table of all codes", rule_options, run_rule),
-    "completion": Command(
-        "print what a shell needs to complete commands and options",
-        completion_options,
-        completion_runner(lambda: _parser(tuple(COMMANDS))),
-    ),
-    "doctor": Command("report what is installed and what really runs", doctor_options, run_doctor),
+    "compile": Command("write a spec as ONNX, as a PyTorch module's source, or as the graph's JSON", _compile),
+    "lint": Command("report everything that is wrong with specs", _lint),
+    "stats": Command("print shapes, parameters, MACs, memory and receptive fields by layer", _stats),
+    "expand": Command("print a spec with every default, repeat and definition written out", _expand),
+    "fmt": Command("rewrite specs in the canonical form", _fmt),
+    "weights": Command("make the weights of a spec, or bring in another implementation's", _weights),
+    "zoo": Command("list the architectures that come with the package, or print one's spec", _zoo),
+    "compare": Command("print what networks cost side by side, or draw it", _compare),
+    "run": Command("classify images with a compiled network", _run_images),
+    "preprocess": Command("measure the images that a network is trained on", _preprocess),
+    "diff": Command("print what changed between two networks, or since a revision of git", _diff),
+    "rule": Command("print the page of a code, or the table of all codes", _rule),
+    "completion": Command("print what a shell needs to complete commands and options", _completion),
+    "doctor": Command("report what is installed and what really runs", _doctor),
 }
 
 if __name__ == "__main__":
