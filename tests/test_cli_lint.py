@@ -118,6 +118,31 @@ def test_files_and_other_forms_together(project: Path, lint, monkeypatch: pytest
 # -- configuration ---------------------------------------------------------------------------------------------------
 
 
+def test_what_specs_find_in_a_file_that_they_use_is_told_once_and_there(project: Path, lint) -> None:  # type: ignore[no-untyped-def]
+    blocks = "def Unit(w) =\n  CONV3-w - BN - RELU\ndef Other(w) = CONV3-w - BN  # cnn: ignore[CNN301]\n"
+    net = 'use "blocks/unit.cnn"\ninput 3x9x9\nUnit({0}) - Unit({0}) - Other(4) - GAP - FC-10\n'
+    other = net.replace("blocks/", "../blocks/")
+    write(
+        project, {"blocks/unit.cnn": blocks, "a.cnn": net.format(8), "sub/b.cnn": other.format(16), "cnndsl.toml": ""}
+    )
+    there = (1, ["blocks/unit.cnn:2:3 CNN301"])
+    for options in ("", ".", "a.cnn", "a.cnn sub/b.cnn", "--fix"):
+        code, lines, _ = lint(f"{options} --format concise --select CNN301")
+        assert (code, found(lines)) == there, options
+    assert (project / "blocks" / "unit.cnn").read_text() == blocks
+    (project / "cnndsl.toml").write_text('[per-file-ignores]\n"blocks/*" = ["CNN301"]\n')
+    assert lint("--select CNN301")[0] == lint("sub/b.cnn --select CNN301")[0] == 0
+    (project / "cnndsl.toml").write_text('[per-file-ignores]\n"*.cnn" = []\n"sub/*" = ["CNN301"]\n')
+    assert (lint("sub/b.cnn --select CNN301 --format concise")[0], lint("a.cnn --select CNN301")[0]) == (0, 1)
+
+
+def test_an_error_in_a_file_that_is_used_is_told_once(project: Path, lint) -> None:  # type: ignore[no-untyped-def]
+    net = 'use "unit.cnn"\ninput 3x9x9\nUnit(8) - GAP - FC-10\n'
+    write(project, {"unit.cnn": "def Unit(w) = CONV3-w - RELUU\n", "a.cnn": net, "b.cnn": net})
+    code, lines, _ = lint("--format concise")
+    assert (code, [line for line in found(lines) if "CNN135" not in line]) == (1, ["unit.cnn:1:25 CNN010"])
+
+
 def test_each_file_has_its_configuration(project: Path, lint) -> None:  # type: ignore[no-untyped-def]
     write(
         project,

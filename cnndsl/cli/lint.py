@@ -96,6 +96,7 @@ def run_lint(arguments: argparse.Namespace) -> int:
         code = max(code, more)
         if arguments.diff:
             return code
+    outcomes = _each_once(outcomes)
     if arguments.write_baseline:
         _write_baseline(arguments.write_baseline, outcomes)
         return code
@@ -188,6 +189,31 @@ def _verdict(outcomes: Iterable[Outcome]) -> int:
         if any(order.index(finding.severity) <= least for finding in outcome.findings):
             return FINDINGS
     return CLEAN
+
+
+def _each_once(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes with what was found in a file that several specs use told once: by the file itself, else the first."""
+    own = {_identity(f) for outcome in outcomes for f in outcome.findings if _is_own(f, outcome)}
+    seen: set[object] = set(own)
+    result = []
+    for outcome in outcomes:
+        kept = []
+        for finding in outcome.findings:
+            identity = _identity(finding)
+            if _is_own(finding, outcome) or identity not in seen:
+                seen.add(identity)
+                kept.append(finding)
+        result.append(outcome if len(kept) == len(outcome.findings) else outcome.replace(findings=tuple(kept)))
+    return result
+
+
+def _is_own(finding: Diagnostic, outcome: Outcome) -> bool:
+    return finding.span is None or finding.span.source.name == outcome.task.name
+
+
+def _identity(finding: Diagnostic) -> object:
+    span = finding.span
+    return finding.code, span and (os.path.normpath(span.source.name), span.start, span.end)
 
 
 def _write_baseline(path: str, outcomes: Sequence[Outcome]) -> None:

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, Final, cast
 
 from ..diagnostics import Diagnostic, Note
+from ..source import Source
 from .selection import EVERYTHING, Selection
 from .subject import Options, Subject, Written
 from .suppressions import suppress, suppressions
@@ -72,6 +73,9 @@ WRITTEN: Final[Mapping[str, str]] = {
 """The rules that look at what is written, whether or not it compiles."""
 
 
+SHIPPED: Final = "zoo:"
+"""How the names of the files begin that come with the package."""
+
 RULES: Final[Mapping[str, str]] = {**WRITTEN, **GRAPH}
 """Every rule."""
 
@@ -98,17 +102,22 @@ def lint(subject: Written, selection: Selection = EVERYTHING, path: str = "") ->
 
         ran = [one for one in idle if _decided(one.code, selection, path)]
         kept += suppress(unneeded(ran, subject) if selection.has(CODE, path) else [], given)[0]
-    return tuple(sorted(kept, key=_place))
+    return tuple(sorted(kept, key=lambda finding: _place(finding, subject.file.source)))
 
 
 def _findings(subject: Written, selection: Selection, path: str) -> Iterator[Diagnostic]:
-    """What the rules say of the spec's own text; the files that it uses are linted by themselves."""
+    """What the rules say of the spec's own text, and of the files that it uses but for those that come with the package."""
+    own = subject.file.source
     for code in RULES if isinstance(subject, Subject) else WRITTEN:
         if selection.has(code, path):
             check = cast("Callable[[Written], Iterable[Diagnostic]]", module(code).check)
             for finding in check(subject):
-                if finding.span is None or finding.span.source is subject.file.source:
+                if finding.span is None or finding.span.source is own:
                     yield finding
+                elif not finding.span.source.name.startswith(SHIPPED):
+                    from .used import reported
+
+                    yield from reported(finding, own.name, selection, path)
 
 
 def _once(findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
@@ -116,7 +125,7 @@ def _once(findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
     places: dict[tuple[object, ...], list[Diagnostic]] = {}
     for finding in findings:
         span = finding.span
-        places.setdefault((finding.code, span and (span.start, span.end)), []).append(finding)
+        places.setdefault((finding.code, span and (span.source.name, span.start, span.end)), []).append(finding)
     for first, *others in places.values():
         if not others:
             yield first
@@ -130,5 +139,8 @@ def _decided(code: str, selection: Selection, path: str) -> bool:
     return all(selection.has(known, path) for known in RULES if known.startswith(code))
 
 
-def _place(diagnostic: Diagnostic) -> tuple[int, str]:
-    return (-1 if diagnostic.span is None else diagnostic.span.start), diagnostic.code
+def _place(diagnostic: Diagnostic, own: Source) -> tuple[str, int, str]:
+    span = diagnostic.span
+    if span is None:
+        return "", -1, diagnostic.code
+    return "" if span.source is own else span.source.name, span.start, diagnostic.code
