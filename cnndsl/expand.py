@@ -38,10 +38,16 @@ class _Writer:
     def __init__(self, graph: Graph, trace: Trace) -> None:
         self.graph = graph
         self.trace = trace
-        self.labels = {node: self._label(node) for node in sorted(_targets(trace))}
+        taken: set[str] = set()
+        self.labels = {node: self._label(node, taken) for node in sorted(_targets(trace))}
 
-    def _label(self, node: int) -> str:
-        return "at_" + self.graph.nodes[node].name.replace(".", "_")
+    def _label(self, node: int, taken: set[str]) -> str:
+        """A label that is like the node's name: `a.b` and `a_b` get two."""
+        label = "at_" + self.graph.nodes[node].name.replace(".", "_")
+        while label in taken:
+            label += "_"
+        taken.add(label)
+        return label
 
     def lines(self) -> Iterator[str]:
         first = [f"{self.labels[0]}: ID"] if 0 in self.labels else []

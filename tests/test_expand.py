@@ -71,6 +71,12 @@ def test_random_networks(spec: Spec) -> None:
     assert structure(cnndsl.load(text).graph) == structure(result.graph), text
 
 
+def test_names_that_are_one_without_their_dots() -> None:
+    text = "input 3x8x8\na: (CONV3-4 - b: CONV3-4) - a_b: CONV3-5 - CONCAT[ ID | @a | @a_b ]"
+    network = cnndsl.load(text)
+    assert structure(cnndsl.load(expanded(network)).graph) == structure(network.graph)
+
+
 def test_nothing_is_left_to_defaults() -> None:
     text = expanded(cnndsl.load("CONV - BN - POOL - DROPOUT", input="3x8x8"))
     assert "CONV3x3-64/1x1(pad=(1, 1, 1, 1), dilation=(1, 1), groups=1, bias=true)  => 64x8x8  # conv1" in text
