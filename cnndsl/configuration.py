@@ -38,6 +38,7 @@ class Configuration(Record):
     """What a project sets, by default nothing.
 
     `root` is the folder that patterns and paths are relative to. Of `selection`, patterns are about the path below it.
+    `documentation` is the address of docs/rules.md on the web, for links to a rule's page.
     """
 
     root: Path
@@ -47,6 +48,7 @@ class Configuration(Record):
     exclude: tuple[str, ...] = ()
     fail_level: Severity = Severity.WARNING
     baseline: Path | None = None
+    documentation: str = ""
 
     def relative(self, path: str | Path) -> str:
         """A file's path below the root, with `/`."""
@@ -173,6 +175,7 @@ def settle(table: Mapping[str, Any], path: Path, root: Path) -> Configuration:
         values.get("exclude", ()),
         values.get("fail-level", Severity.WARNING),
         None if baseline is None else root / baseline,
+        values.get("documentation", ""),
     )
 
 
@@ -267,6 +270,12 @@ def opset(value: object) -> int:
     return value
 
 
+def _address(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[\x21-\x22\x24-\x7e]+", value):
+        raise _expected("an address without #, as in https://example.org/rules.md", value)
+    return value
+
+
 KEYS: Final[Mapping[str, Callable[[object], Any]]] = {
     "select": _rules,
     "extend-select": _rules,
@@ -277,5 +286,6 @@ KEYS: Final[Mapping[str, Callable[[object], Any]]] = {
     "budgets": _budgets,
     "opset": opset,
     "baseline": _text,
+    "documentation": _address,
 }
 """What may be set, each with what reads it; docs/config.schema.json says the same for editors."""

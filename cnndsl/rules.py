@@ -16,9 +16,6 @@ from .lint import PAGES, module
 from .lint.selection import entry
 from .record import Record
 
-DOCUMENTATION: Final = ""
-"""Where docs/rules.md is on the web, for links from elsewhere; empty while it is nowhere."""
-
 SECTIONS: Final = ("What it does", "Why is this bad", "Example", "Use instead")
 FAMILIES: Final = {
     "CNN0": "Text, names and limits",
@@ -53,11 +50,6 @@ class Rule(Record):
         """The first sentence of what it does, on one line."""
         told = " ".join(self.section("What it does").split("\n\n")[0].split())
         return re.split(r"(?<=[.!?:])\s+(?=[A-Z`])", told, maxsplit=1)[0].rstrip(".:") + "."
-
-    @property
-    def link(self) -> str | None:
-        """The page on the web."""
-        return f"{DOCUMENTATION}#{self.anchor}" if DOCUMENTATION else None
 
     @property
     def anchor(self) -> str:

@@ -38,6 +38,7 @@ exclude = ["drafts", "old/*.cnn"]
 fail-level = "info"
 opset = 17
 baseline = "lint/known.json"
+documentation = "https://example.org/rules.md"
 
 [budgets]
 params = "25.6M"
@@ -68,6 +69,7 @@ def test_every_key() -> None:
         ("drafts", "old/*.cnn"),
         Severity.INFO,
         Path("/project/lint/known.json"),
+        "https://example.org/rules.md",
     )
     assert set(tomllib.loads(EXAMPLE)) == set(KEYS)
 
@@ -102,6 +104,8 @@ def test_every_key() -> None:
         ("opset = 3", "opset: expected an ONNX opset, 17 to 26, found 3"),
         ("opset = true", "opset: expected an ONNX opset, 17 to 26, found true"),
         ("baseline = []", "baseline: expected a text, found an array"),
+        ('documentation = "rules.md"', "documentation: expected an address without #"),
+        ('documentation = "https://example.org/a#b"', "documentation: expected an address without #"),
     ],
 )
 def test_a_bad_key_is_named_with_its_file(text: str, said: str) -> None:

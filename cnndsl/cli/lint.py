@@ -275,8 +275,10 @@ def show_findings(outcomes: Sequence[Outcome], arguments: argparse.Namespace, *,
     """
     found = _findings(outcomes)
     names = tuple(outcome.task.name for outcome in outcomes)
-    level = outcomes[0].task.configuration.fail_level if outcomes else Severity.WARNING
-    context = report.Context(files=names, fail_level=level)
+    configuration = outcomes[0].task.configuration if outcomes else Configuration(Path())
+    context = report.Context(
+        files=names, fail_level=configuration.fail_level, documentation=configuration.documentation
+    )
     form = arguments.format
     if arguments.output:
         from ..files import write_text

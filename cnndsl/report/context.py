@@ -10,13 +10,15 @@ from ..record import Record
 
 class Context(Record):
     """`root` is the folder that paths are shown relative to (empty: the current one); `files` are the names of all that
-    were linted, in order, those without findings too; findings below `fail_level` fail no test case.
+    were linted, in order, those without findings too; findings below `fail_level` fail no test case; `documentation` is
+    where docs/rules.md is on the web, if it is.
     """
 
     root: str = ""
     files: tuple[str, ...] = ()
     fail_level: Severity = Severity.WARNING
     colour: bool = False
+    documentation: str = ""
 
     def path(self, finding: Diagnostic) -> str | None:
         """The path of a finding's file; None where it has no place and several files were linted."""

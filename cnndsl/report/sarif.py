@@ -27,9 +27,9 @@ def render(findings: Sequence[Diagnostic], context: Context) -> str:
 
     codes = sorted({finding.code for finding in findings})
     pairs = zip(findings, identities(findings, context), strict=True)
-    driver: dict[str, Any] = {"name": "cnndsl", "version": VERSION, "rules": [_rule(code) for code in codes]}
-    if rules.DOCUMENTATION:
-        driver["informationUri"] = rules.DOCUMENTATION
+    driver: dict[str, Any] = {"name": "cnndsl", "version": VERSION, "rules": [_rule(code, context) for code in codes]}
+    if context.documentation:
+        driver["informationUri"] = context.documentation
     run = {
         "tool": {"driver": driver},
         "invocations": [{"executionSuccessful": True}],
@@ -41,16 +41,16 @@ def render(findings: Sequence[Diagnostic], context: Context) -> str:
     return dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
 
 
-def _rule(code: str) -> dict[str, Any]:
-    """What is known of a rule: its name, what it does in a sentence, and its page."""
+def _rule(code: str, context: Context) -> dict[str, Any]:
+    """What is known of a rule: its name, what it does in a sentence, its page, and where that is on the web."""
     described: dict[str, Any] = {"id": code, "name": CODES[code]}
     rule = rules.rule(code)
     if rule is None:
         return described
     described["shortDescription"] = {"text": rule.summary}
     described["help"] = {"text": rule.page, "markdown": rule.page}
-    if rule.link is not None:
-        described["helpUri"] = rule.link
+    if context.documentation:
+        described["helpUri"] = f"{context.documentation}#{rule.anchor}"
     return described
 
 
