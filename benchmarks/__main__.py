@@ -1,4 +1,7 @@
-"""`python -m benchmarks [front|lint|onnx|torch ...]`: the tables, all of them or those named."""
+"""`python -m benchmarks [front|lint|onnx|torch ...]`: the tables, all of them or those named.
+
+`python -m benchmarks other_tools --environment TOOL=PYTHON ...` compares with tools that are installed elsewhere.
+"""
 
 import sys
 from importlib import import_module
@@ -8,6 +11,9 @@ NAMES = ("front", "lint", "onnx", "torch")
 
 def main() -> int:
     """Run the benchmarks named on the command line, or all."""
+    if sys.argv[1:2] == ["other_tools"]:
+        import_module("benchmarks.bench_other_tools").main(sys.argv[2:])
+        return 0
     wanted = sys.argv[1:] or NAMES
     unknown = [name for name in wanted if name not in NAMES]
     if unknown:
