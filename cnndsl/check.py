@@ -8,6 +8,7 @@ from typing import Final
 from .arithmetic import UNKNOWN, Names, Value, condition, error, evaluate, is_number, shown
 from .diagnostics import Diagnostic
 from .elaborate.build import MOST_DIAGNOSTICS
+from .elaborate.resolve import closest
 from .elaborate.units import Unit
 from .ir import Graph
 from .source import Span
@@ -113,8 +114,10 @@ def _assertions(statement: Assert, metrics: Metrics) -> list[Diagnostic]:
     found: list[Diagnostic] = []
 
     def missing(expression: Name | Call | StageValue) -> Value:
-        advice = f"assert knows {', '.join(METRICS)} and the spec's parameters"
         named = isinstance(expression, Name)
+        near = closest(expression.name, metrics) if isinstance(expression, Name) else None
+        known = f"assert knows {', '.join(METRICS)} and the spec's parameters"
+        advice = f"did you mean {near}?" if near else known
         message = f"{expression.span.text[:40]} has no value here" if named else "expected a number"
         found.append(error("CNN013" if named else "CNN019", message, expression.span, help=advice))
         return UNKNOWN

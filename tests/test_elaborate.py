@@ -442,7 +442,8 @@ def test_files_in_a_circle(project: Path) -> None:
 
 def test_the_same_file_twice(project: Path) -> None:
     spec = write(project, 'use "../blocks/block.cnn"\nuse "../blocks/act.cnn"\nBlock(4) - Act')
-    assert cnndsl.lint(spec) == ()
+    kinds = [node.op.kind for node in cnndsl.load(spec).graph.nodes]
+    assert kinds == ["input", "conv", "activation", "activation"]
 
 
 def test_two_files_with_the_same_definition(project: Path) -> None:

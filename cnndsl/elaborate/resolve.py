@@ -124,7 +124,8 @@ def free_name(build: Build, name: str, at: Name | Layer, frame: Frame) -> Value:
     if name == "classes":
         advice = "give the number: `--classes 10`, or `param classes = 10` in the spec"
     else:
-        near = closest(name, (known for known in (*frame.env, *frame.unit.definitions) if known != name))
+        words = WORDS if isinstance(at, Name) and len(name) > 3 else ()
+        near = closest(name, (known for known in (*frame.env, *frame.unit.definitions, *words) if known != name))
         advice = (
             f"did you mean {near}?" if near else f"give it one: `--set {name}=2`, or `param {name} = 2` in the spec"
         )

@@ -146,7 +146,7 @@ def reference(build: Build, stage: Reference, x: int, frame: Frame, label: str |
         advice = f"did you mean @{near}?" if near else f"seen here: {', '.join(seen)}" if seen else None
         return build.error(
             "CNN022", f"no label {stage.label} is seen here", stage.span, frame,
-            help=advice or "a label is seen after it, in the definition or repetition that holds it",
+            help=advice or "a label is seen after its stage, in the definition or repetition that holds it",
         )  # fmt: skip
     target = table.values[stage.label]
     if target > NOWHERE:

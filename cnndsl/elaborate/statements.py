@@ -146,8 +146,9 @@ class Loader:
             return
         if value is not UNKNOWN and statement.domain is not None and in_domain(value, statement.domain, names) is False:
             where = "" if setting is None else " (set from outside)"
+            at = statement.span if setting is not None or statement.default is None else statement.default.span
             self.build.error(
-                "CNN014", f"{name} = {shown(value)} is outside its domain{where}", statement.span,
+                "CNN014", f"{name} = {shown(value)} is outside its domain{where}", at,
                 expected=statement.domain.span.text, found=shown(value),
             )  # fmt: skip
             value = UNKNOWN

@@ -21,7 +21,9 @@ _FOUND = re.compile(
 
 _WORD = r"[A-Za-z_]\w*"
 _LAYER = rf"{_WORD}|[0-9]+(?:x[0-9]+)+|[@(\[]"
-_KEYWORD = "input|preprocess|param|default|use|assert|net|def"
+KEYWORDS = ("input", "preprocess", "param", "default", "use", "assert", "net", "def")
+_KEYWORD = "|".join(KEYWORDS)
+_FIRST_WORD = re.compile(r"([a-z]{3,12})[ \t]+")
 
 
 class Row(NamedTuple):
@@ -194,6 +196,9 @@ def syntax_error(source: Source, start: int, end: int, error: Unexpected) -> Dia
     foreign = _foreign_word(source.text, start, at, end)
     if foreign is not None:
         return _not_a_name(Span(source, *foreign))
+    misspelt = _misspelt_keyword(source, start, at)
+    if misspelt is not None:
+        return misspelt
     match = _FOUND.match(source.text, at, end)
     found = match.group() if match is not None else ""
     span = Span(source, at, at + len(found)) if found else Span(source, max(end - 1, start), end)
@@ -212,6 +217,21 @@ def _foreign_word(text: str, start: int, at: int, end: int) -> tuple[int, int] |
         first -= 1
     word = text[first:last]
     return (first, last) if any(not char.isascii() and not char.isnumeric() for char in word) else None
+
+
+def _misspelt_keyword(source: Source, start: int, at: int) -> Diagnostic | None:
+    """What is wrong where a statement's first word is nearly a keyword and what comes next cannot follow a stage."""
+    from difflib import get_close_matches
+
+    match = _FIRST_WORD.fullmatch(source.text, start, at)
+    near = get_close_matches(match[1], KEYWORDS, 1, 0.76) if match is not None else []
+    if match is None or not near or match[1] == near[0]:
+        return None
+    span = Span(source, start, start + len(match[1]))
+    return Diagnostic(
+        "CNN001", Severity.ERROR, f"`{match[1]}` begins no statement", span,
+        expected=f"a stage, or one of {', '.join(KEYWORDS)}", found=f"`{match[1]}`", help=f"did you mean {near[0]}?",
+    )  # fmt: skip
 
 
 def _in_word(char: str) -> bool:
