@@ -165,7 +165,10 @@ def test_a_bias_given_elsewhere_is_left_there(tmp_path: Path) -> None:
     (tmp_path / "used.cnn").write_text("def Conv = CONV3-8\n")
     spec = tmp_path / "spec.cnn"
     spec.write_text(f'use "used.cnn"\n{MAP}Conv - BN - RELU\n')
-    assert [d.code for d in cnndsl.lint(spec) if d.code == "CNN301"] == []
+    (there,) = (d for d in cnndsl.lint(spec) if d.code == "CNN301")
+    assert there.span is not None
+    assert there.span.source.name.endswith("used.cnn")
+    assert there.fix is None
 
 
 @pytest.mark.parametrize("size", ["3x16", "3x4x8x8", "3x?x?", "3x?"])
