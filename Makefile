@@ -11,13 +11,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
-# Made anew when what is to be installed changes; torch first, so that the CPU build is taken; torchvision and timm, which the
-# tests compare with, without their dependencies, so that it stays.
+# Made anew when what is to be installed changes; torch first, so that the CPU build is taken; torchvision, timm and
+# tritonclient, which the tests compare with, without their dependencies, so that it stays.
 $(STAMP): pyproject.toml constraints.txt hatch_build.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps torchvision timm
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps torchvision timm tritonclient
 	$(BIN)/python -m compileall -q cnndsl
 	@touch $@
 

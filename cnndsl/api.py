@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from .analysis.statistics import Statistics
+    from .lower.onnx import Precision
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -58,14 +61,20 @@ class Network(Record):
         seed: int = 0,
         opset: int = 18,
         with_preprocess: bool = False,
+        passes: Iterable[str] | None = None,
+        precision: Precision = "fp32",
+        io_type: Precision = "fp32",
     ) -> None:
         """Write an ONNX file with these weights, or with `init(graph, seed)`; it appears whole or not at all.
 
         `weights` are named as in the module's state dict. With `with_preprocess` the file takes images as the spec's
-        `preprocess` says that they are handed in, N×H×W×C bytes where it says nothing else. Raises ValueError where one is
-        missing or of another shape (LoweringError) or is of no layer, OSError.
+        `preprocess` says that they are handed in, N×H×W×C bytes where it says nothing else. `passes` are the names of those
+        of `cnndsl.passes` to apply, all by default. In the precision `fp16` what needs the range stays in FP32, and so do
+        layers whose weights FP16 cannot hold, which a UserWarning names; `io_type` is the type of input and output. Raises
+        ValueError where one of the weights is missing or of another shape or is of no layer, or a pass is unknown; OSError.
         """
-        from .lower.onnx import write_onnx
+        from .lower.onnx import Format, unfit, write_onnx
+        from .passes import ALL, optimise
         from .weights import initial, tensors
 
         if weights is not None:
@@ -73,12 +82,20 @@ class Network(Record):
             stray = next((name for name in weights if name not in known), None)
             if stray is not None:
                 raise ValueError(f"the network has no array {stray}")
+        values = initial(self.graph, seed) if weights is None else weights
+        model = optimise(self.graph, values, ALL if passes is None else passes)
+        lost = unfit(model.graph, model.arrays, opset) if precision == "fp16" else ()
+        if lost:
+            warnings.warn(f"kept in FP32: {'; '.join(map(str, lost))}", stacklevel=2)
         write_onnx(
             path,
-            self.graph,
-            initial(self.graph, seed) if weights is None else weights,
+            model.graph,
+            model.arrays,
             opset=opset,
             with_preprocess=with_preprocess,
+            form=Format(precision, io_type, frozenset(loss.node for loss in lost)),
+            of=self.graph,
+            passes=model.applied,
         )
 
     def stats(self) -> Statistics:
@@ -149,6 +166,8 @@ def _compile(
 ) -> Compiled:  # fmt: skip
     if isinstance(input_shape, tuple | list):
         input_shape = "x".join(map(str, input_shape))
+    if input_shape is not None and not isinstance(input_shape, str):
+        raise ValueError(f"input is {input_shape!r}; write '3x32x32' or (3, 32, 32)")
     shape = dimensions(input_shape) if input_shape is not None else None
     text = read_spec(spec if isinstance(spec, str) else Path(spec), limits, settings)
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from .diagnostics import Diagnostic, Severity
 from .record import Record
@@ -70,6 +70,11 @@ def evaluate(expression: Expression, names: Names) -> Value:
 
 def is_number(value: Value) -> bool:
     return type(value) is int or type(value) is float
+
+
+def is_whole(value: Value) -> TypeGuard[int | float]:
+    """Whether it is a whole number, written as one or not: 2, 2.0, 2e0."""
+    return type(value) is int or (type(value) is float and value.is_integer())
 
 
 def shown(value: Value) -> str:
@@ -308,7 +313,7 @@ def in_domain(value: Value, domain: List | Range, names: Names) -> bool | None:
         first, last = number(domain.first, names), number(domain.last, names)
         if first is UNKNOWN or last is UNKNOWN:
             return None
-        return type(value) is int and first <= value <= last
+        return is_whole(value) and first <= value <= last
     values = [evaluate(item, names) for item in domain.items]
     if any(item is UNKNOWN for item in values):
         return None

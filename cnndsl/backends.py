@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .diagnostics import Diagnostic, Severity, SpecError
+from .diagnostics import Diagnostic, Note, Severity, SpecError
 from .interrupts import Undoing
 from .ir import Graph
 from .limits import DEFAULT_LIMITS
+from .passes import ALL, Model, optimise
 from .record import Record
 
 if TYPE_CHECKING:
-    from .weights import Array, Normal
+    from .lower.onnx import Format, Precision
+    from .quantise import Report, Samples
+    from .triton import Serving
+    from .weights import Array, Value
 
 
 DEFAULT_OPSET = 18
+VERIFIED = 64
+"""How many inputs of `verify_on` are used at most."""
+
+
+class Int8(Record):
+    """How an INT8 file is made: the real inputs, what may be lost (see `quantise.Bounds`), and what will run it.
+
+    `watch` may show how far the loop over the layers has come.
+    """
+
+    calibrate: str
+    max_drop: float | None = None
+    min_agreement: float | None = None
+    provider: str = "cpu"
+    watch: Callable[[Sequence[str]], Iterable[str]] = iter
 
 
 class OnnxOptions(Record):
@@ -31,18 +50,29 @@ class OnnxOptions(Record):
     verify: bool = False
     max_params: int = DEFAULT_LIMITS.max_params
     with_preprocess: bool = False
+    passes: tuple[str, ...] = ALL
+    precision: Precision = "fp32"
+    io_type: Precision = "fp32"
+    keep_fp32: tuple[str, ...] = ()
+    """Names of nodes, or patterns of them, that compute in FP32 whatever the precision is."""
+    verify_on: str | None = None
+    """Where the inputs of the verification are; random ones if None."""
+    int8: Int8 | None = None
+    """In INT8, whatever `precision` says."""
 
 
 class Written(Record):
-    """The files that appeared, and what there is to say about them."""
+    """The files that appeared, and what there is to say about them; `notices` are what someone should know before."""
 
     files: tuple[Path, ...]
     remarks: tuple[str, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    notices: tuple[str, ...] = ()
+    quantisation: Report | None = None
 
 
 class Disagreement(Exception):
-    """The ONNX file does not compute what the PyTorch module does; nothing was written."""
+    """The ONNX file does not compute what the PyTorch module does, or what FP32 does; nothing was written."""
 
 
 def ir_text(graph: Graph) -> str:
@@ -67,31 +97,162 @@ def compile_onnx(graph: Graph, target: Path, options: OnnxOptions) -> Written:
     from .lower.onnx import write_onnx
 
     values, warnings = _values(graph, options)
-    how: dict[str, Any] = {"opset": options.opset, "with_preprocess": options.with_preprocess}
-    if not options.verify:
-        return Written(write_onnx(target, graph, values, **how), (), warnings)
-    if values is None:
+    if options.verify and values is None:
         raise ValueError("--verify needs weights: leave out --no-weights")
+    arrays: Mapping[str, Array] = {}
+    if options.verify:
+        from .weights import in_memory
+
+        arrays = values = in_memory(values or {})
+    model = optimise(graph, values, options.passes)
+    if options.int8 is not None:
+        return _compile_int8(graph, model, arrays, target, options).replace(warnings=warnings)
+    form, lost = _format(model, options)
+    warnings += lost
+
+    def write(path: Path, *, with_preprocess: bool = options.with_preprocess) -> tuple[Path, ...]:
+        how: dict[str, Any] = {
+            "form": form, "of": graph, "passes": model.applied, "with_preprocess": with_preprocess
+        }  # fmt: skip
+        return write_onnx(path, model.graph, model.arrays, opset=options.opset, **how)
+
+    if not options.verify:
+        return Written(write(target), (), warnings)
     from .files import publish
     from .verify import verify
-    from .weights import in_memory
 
-    arrays = in_memory(values)
     target.parent.stat()
     regular = target.is_file() or not target.exists()
     place = target.parent if regular else None
     with Undoing(), tempfile.TemporaryDirectory(dir=place, prefix=".cnndsl-") as folder:
-        written = write_onnx(Path(folder) / target.name, graph, arrays, opset=options.opset)
-        result = verify(graph, written[0], arrays)
+        staged = Path(folder) / target.name
+        written = write(staged, with_preprocess=False)
+        samples = _samples(graph, options)
+        inputs = None if samples is None else samples.batches()
+        result = verify(graph, written[0], arrays, inputs=inputs, values=model.values)
         if not result.agrees:
             raise Disagreement(str(result))
-        remarks: tuple[str, ...] = (str(result),)
+        remarks: tuple[str, ...] = (*(samples.skipped if samples is not None else ()), str(result))
         if options.with_preprocess:
-            written = write_onnx(Path(folder) / target.name, graph, arrays, **how)
+            written = write(staged)
             remarks += (_verified_images(graph, options.opset),)
         if not regular:  # a pipe, or standard output: nothing can be moved there
-            return Written(write_onnx(target, graph, arrays, **how), remarks, warnings)
+            return Written(write(target), remarks, warnings)
         return Written(publish(written, target.parent), remarks, warnings)
+
+
+def _compile_int8(
+    graph: Graph, model: Model, arrays: Mapping[str, Array], target: Path, options: OnnxOptions
+) -> Written:
+    """Write an INT8 file; raises quantise.UnfitData too, Disagreement where INT8 costs more than it may."""
+    from .files import OutputFiles
+    from .lower.onnx import to_onnx
+    from .quantise import Bounds, LossTooLarge, int8_support, quantise, read_samples
+
+    int8 = options.int8
+    if int8 is None or model.arrays is None:
+        raise ValueError("--precision int8 needs weights: leave out --no-weights")
+
+    def in_float(*, with_preprocess: bool) -> Any:
+        facts: dict[str, Any] = {"of": graph, "passes": model.applied, "with_preprocess": with_preprocess}
+        return to_onnx(model.graph, model.arrays, opset=options.opset, **facts)
+
+    with OutputFiles() as files:
+        file = files.open(target)  # before the work, so that a place which does not do is told at once
+        samples = read_samples(int8.calibrate, graph)
+        support = int8_support(int8.provider)
+        plain = in_float(with_preprocess=False)
+        bounds = Bounds(int8.max_drop, int8.min_agreement)
+        try:
+            made = quantise(plain, model.graph, samples, support, bounds, watch=int8.watch)
+        except LossTooLarge as loss:
+            raise Disagreement(str(loss)) from None
+        remarks = tuple(made.report.lines())
+        if options.verify:
+            remarks += _verified_int8(graph, model, arrays, (plain, made.model), _samples(graph, options) or samples)
+        content = made.model
+        if options.with_preprocess:
+            content = made.behind(in_float(with_preprocess=True))
+            remarks += (_verified_images(graph, options.opset),) if options.verify else ()
+        file.write(content.SerializeToString())
+    return Written((target,), remarks, (), made.report.notices(), made.report)
+
+
+def _verified_int8(
+    graph: Graph, model: Model, arrays: Mapping[str, Array], models: tuple[Any, Any], samples: Samples
+) -> tuple[str, ...]:
+    """What the FP32 model was found to compute on random inputs, and the INT8 model on real ones; raises Disagreement."""
+    from .verify import verify
+
+    said = []
+    for made, inputs in zip(models, (None, samples.spread(VERIFIED).batches()), strict=True):
+        result = verify(graph, made.SerializeToString(), arrays, inputs=inputs, values=model.values)
+        if not result.agrees:
+            raise Disagreement(str(result))
+        said.append(f"{'FP32' if inputs is None else 'INT8'}: {result}")
+    return tuple(said)
+
+
+def compile_triton(graph: Graph, repository: Path, options: OnnxOptions, serving: Serving) -> Written:
+    """Write a model of a Triton model repository, or its next version, whole or not at all.
+
+    Raises triton.CannotServe where it cannot be served so, and what `compile_onnx` raises.
+    """
+    from .triton import CannotServe
+    from .triton.repository import Deployment
+
+    if options.no_weights:
+        raise CannotServe("a server runs a model with its weights: leave out --no-weights")
+    with Deployment(repository, serving) as place:
+        written = compile_onnx(graph, place.model, options)
+        return written.replace(files=place.finish(graph, with_preprocess=options.with_preprocess))
+
+
+def _samples(graph: Graph, options: OnnxOptions) -> Samples | None:
+    """The real inputs that a file is to be verified on, some of them; None where none are named."""
+    if options.verify_on is None:
+        return None
+    from .quantise import read_samples
+
+    samples = read_samples(options.verify_on, graph)
+    return samples.spread(VERIFIED).replace(skipped=samples.skipped)
+
+
+def _format(model: Model, options: OnnxOptions) -> tuple[Format, tuple[Diagnostic, ...]]:
+    """In what the nodes of a network compute; and a warning that names the weights which FP16 cannot hold."""
+    from .lower.onnx import Format, unfit
+
+    if options.precision == "fp32":
+        return Format("fp32", options.io_type), ()
+    asked = _named(model, options.keep_fp32)
+    lost = unfit(model.graph, model.arrays, options.opset, asked)
+    form = Format(options.precision, options.io_type, asked | {loss.node for loss in lost})
+    if not lost:
+        return form, ()
+    nodes = len({loss.node for loss in lost})
+    warning = Diagnostic(
+        code="CNN036",
+        severity=Severity.WARNING,
+        message=f"FP16 cannot hold the weights of {nodes} layer{'s' if nodes > 1 else ''}, kept in FP32",
+        span=None,
+        help="they compute what they should, only slower; name them with --keep-fp32 if that is meant",
+        notes=tuple(Note(str(loss)) for loss in lost),
+    )
+    return form, (warning,)
+
+
+def _named(model: Model, patterns: Iterable[str]) -> frozenset[str]:
+    """The nodes that now make the values of those named; raises ValueError for a name or pattern of none."""
+    from fnmatch import fnmatchcase
+
+    nodes = {node.name: node.name for node in model.graph.nodes} | dict(model.values)
+    found: set[str] = set()
+    for pattern in patterns:
+        named = {nodes[name] for name in nodes if fnmatchcase(name, pattern)}
+        if not named:
+            raise ValueError(f"--keep-fp32: no node is called {pattern}")
+        found |= named
+    return frozenset(found)
 
 
 def _verified_images(graph: Graph, opset: int) -> str:
@@ -111,7 +272,7 @@ def drawn(graph: Graph, seed: int, most: int) -> Mapping[str, Array]:
     return in_memory(_initial(graph, seed, most))
 
 
-def _initial(graph: Graph, seed: int, most: int) -> Mapping[str, Array | Normal]:
+def _initial(graph: Graph, seed: int, most: int) -> Mapping[str, Value]:
     """The first weights, not drawn yet."""
     shapes = (weight.shape for node in graph.nodes[1:] for weight in node.op.weights(graph.inputs(node)))
     count = sum(map(prod, shapes))
@@ -124,7 +285,7 @@ def _initial(graph: Graph, seed: int, most: int) -> Mapping[str, Array | Normal]
     return initial(graph, seed)
 
 
-def _values(graph: Graph, options: OnnxOptions) -> tuple[Mapping[str, Array | Normal] | None, tuple[Diagnostic, ...]]:
+def _values(graph: Graph, options: OnnxOptions) -> tuple[Mapping[str, Value] | None, tuple[Diagnostic, ...]]:
     from .storage import read
 
     if options.no_weights:

@@ -203,7 +203,7 @@ def _pickled(path: str | os.PathLike[str]) -> Checkpoint:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles by others than torch, which it then refuses
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, UnpicklingError):
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, UnpicklingError):
         raise unreadable(path, _problem(path)) from None  # torch's own messages speak of its insides
     state = _state(content, torch)
     if not state:

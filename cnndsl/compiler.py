@@ -21,6 +21,7 @@ from .elaborate.resolve import builtin
 from .ir import Graph
 from .limits import DEFAULT_LIMITS, Limits
 from .parser import parse_file
+from .parser.number import NumberTooLargeError, is_numeral, number_value
 from .record import Record
 from .source import Source, Span
 from .syntax import Dimensions, File, Number
@@ -101,6 +102,9 @@ def names_a_file(written: str) -> bool:
         return False
     return written.endswith(".cnn") and not any(c in written for c in "[]()|*")
 
+
+_MOST_DIGITS: Final = 10
+"""Of a size of the input: more would be beyond any size that is allowed."""
 
 _BARE_NAME: Final = re.compile(r"[^\W\d][\w.-]{0,59}")
 
@@ -274,12 +278,13 @@ def dimensions(written: str) -> Dimensions:
     source = Source("--input", written)
     span = Span(source, 0, len(written))
     parts = written.strip().lower().replace("×", "x").split("x")
-    if not 1 <= len(parts) <= 4 or not all(
-        part == "?" or (part.isascii() and part.isdigit() and len(part) <= 10) for part in parts
-    ):
+    if not 1 <= len(parts) <= 4 or not all(part == "?" or (part.isascii() and part.isdigit()) for part in parts):
         raise ValueError(
             f"{written!r} is not a shape; write CxHxW, as in 3x32x32 (C, CxL, CxDxHxW and ? for an open size work too)"
         )
+    longest = max(parts, key=len)
+    if len(longest) > _MOST_DIGITS:
+        raise ValueError(f"{written!r} has a size of {len(longest)} digits; at most 2^31-1 an axis")
     return Dimensions(span, tuple(None if part == "?" else Number(span, int(part), part) for part in parts))
 
 
@@ -297,10 +302,15 @@ def _setting_value(written: str) -> Value:
     known = {"on": True, "true": True, "off": False, "false": False}.get(written.lower())
     if known is not None:
         return known
-    for kind in (int, float):
+    if is_numeral(written):
         try:
-            value = kind(written) if len(written) <= 40 else written
-        except ValueError:
-            continue
-        return value if isinstance(value, str) or isfinite(value) else written
-    return written
+            return number_value(written)
+        except NumberTooLargeError as problem:
+            raise ValueError(f"{written} is too large a number: {problem}") from None
+    try:
+        value = float(written) if len(written) <= 40 else written
+    except ValueError:
+        return written
+    if isinstance(value, str) or not isfinite(value):
+        return written
+    return int(written) if written.lstrip("+-").isdigit() else value

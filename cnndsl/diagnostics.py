@@ -55,6 +55,7 @@ CODES = {
     "CNN033": "ambiguous-checkpoint",
     "CNN034": "invalid-preprocess",
     "CNN035": "labels-do-not-fit",
+    "CNN036": "weights-out-of-range",
     # 1xx: shapes
     "CNN101": "channel-mismatch",
     "CNN102": "spatial-mismatch",
@@ -172,3 +173,10 @@ class SpecError(Exception):
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
         self.diagnostics = diagnostics
         super().__init__("\n".join(f"{d.span or '<spec>'}: {d.code} {d.message}" for d in diagnostics))
+
+
+def told(failure: Exception) -> str:
+    """A failure in words for the user: of the system's, which file it is about and no number."""
+    if isinstance(failure, OSError) and failure.strerror:
+        return f"{failure.strerror}: {failure.filename}" if failure.filename else failure.strerror
+    return str(failure)

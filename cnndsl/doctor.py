@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import platform
 import warnings
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from .extras import MissingExtra, need
+from .extras import MissingExtra, need, preload
+from .nvidia import first_gpu
 from .record import Record
 
 if TYPE_CHECKING:
@@ -21,10 +23,23 @@ if TYPE_CHECKING:
 PACKAGES = ("cnndsl", "lark", "pydantic", "numpy", "onnx", "safetensors", "torch", "onnxruntime", "onnxruntime-gpu")
 REQUIRED = PACKAGES[1:6]
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
+CUDNN = ("nvidia-cudnn-cu13", "nvidia-cudnn-cu12")
+"""The wheels with cuDNN in them, which the extra `gpu` installs."""
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 REMOTE = ("AzureExecutionProvider",)
 """Providers that run nothing here."""
+
+LABELS = {
+    "gpu": "GPU",
+    "driver": "NVIDIA driver",
+    "driver_cuda": "driver runs CUDA",
+    "torch_cuda": "torch built for CUDA",
+    "torch_cudnn": "torch's cuDNN",
+    "onnxruntime_cuda": "onnxruntime built for CUDA",
+    "cudnn_wheel": "cuDNN's wheel",
+}
+"""What is said of CUDA, in words."""
 
 _TOLERANCE = 1e-2
 """Relative; CUDA may multiply with 10-bit mantissas (TF32)."""
@@ -47,11 +62,14 @@ class Check(Record):
 
 
 class Doctor(Record):
-    """The versions of the packages, None where one is not installed, and what was tried."""
+    """The versions of the packages and of all that has to do with CUDA, None where there is none; the execution providers
+    that ONNX Runtime offers; and what was tried."""
 
     python: str
     platform: str
     versions: tuple[tuple[str, str | None], ...]
+    cuda: tuple[tuple[str, str | None], ...]
+    providers: tuple[str, ...]
     checks: tuple[Check, ...]
 
     @property
@@ -66,13 +84,18 @@ class Doctor(Record):
             "python": self.python,
             "platform": self.platform,
             "versions": dict(self.versions),
+            "cuda": dict(self.cuda),
+            "providers": list(self.providers),
             "checks": [{field: getattr(check, field) for field in Check.fields} for check in self.checks],
         }
 
     def text(self) -> str:
         """Lines for a terminal."""
         rows = [("python", self.python), *((name, number or "not installed") for name, number in self.versions)]
-        lines = [f"{name:<16} {number}" for name, number in rows] + [""]
+        rows += [(LABELS[key], number) for key, number in self.cuda if number is not None]
+        rows.append(("providers", ", ".join(self.providers) or "none"))
+        width = max(len(name) for name, _ in rows)
+        lines = [f"{name:<{width}} {number}" for name, number in rows] + [""]
         for check in self.checks:
             lines.append(f"{check.status:<8} {check.name}: {check.detail}")
             if check.help:
@@ -86,8 +109,10 @@ def report() -> Doctor:
     installed = {name for name, number in versions if number is not None}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        checks = (*_required(), *_runtimes(installed), *_torch(), *_providers())
-    return Doctor(platform.python_version(), platform.platform(), versions, checks)
+        cuda = tuple(_cuda())
+        providers, ran = _providers()
+        checks = (*_required(), *_runtimes(installed), *_driver(dict(cuda)), *_torch(), *ran)
+    return Doctor(platform.python_version(), platform.platform(), versions, cuda, providers, checks)
 
 
 def _version(name: str) -> str | None:
@@ -115,8 +140,53 @@ def _runtimes(installed: set[str]) -> list[Check]:
     present = [name for name in RUNTIMES if name in installed]
     if len(present) < 2:
         return []
-    hint = f'keep one: pip uninstall -y {" ".join(RUNTIMES)} && pip install "cnndsl[gpu]"'
+    hint = (
+        f'keep one: pip uninstall -y {" ".join(RUNTIMES)} && pip install "cnndsl[gpu]", or "cnndsl[cpu]" without a GPU'
+    )
     return [Check("onnxruntime", Status.ERROR, f"{' and '.join(present)} are both installed and hide CUDA", hint)]
+
+
+def _cuda() -> Iterator[tuple[str, str | None]]:
+    """The GPU, its driver and the newest CUDA that runs on it; what torch and ONNX Runtime were built for; cuDNN's wheel."""
+    gpu = first_gpu()
+    yield "gpu", None if gpu is None else f"{gpu.name}, {gpu.total / 2**30:.0f} GiB"
+    yield "driver", None if gpu is None else gpu.driver
+    yield "driver_cuda", None if gpu is None else gpu.cuda
+    yield "torch_cuda", _said("torch", lambda torch: torch.version.cuda)
+    yield "torch_cudnn", _said("torch", lambda torch: _cudnn(torch.backends.cudnn.version()))
+    yield "onnxruntime_cuda", _said("onnxruntime", lambda runtime: runtime.cuda_version)
+    yield "cudnn_wheel", next((found for found in map(_version, CUDNN) if found is not None), None)
+
+
+def _said(module: str, question: Callable[[Any], object]) -> str | None:
+    """What a package answers; None where it is not there, breaks, or has no answer."""
+    try:
+        return str(question(need(module, module)) or "") or None
+    except Exception:  # what is broken is said where it is tried
+        return None
+
+
+def _cudnn(number: int | None) -> str | None:
+    """cuDNN's version from its number: 8902 is 8.9.2, 91002 is 9.10.2."""
+    if number is None:
+        return None
+    major, rest = divmod(number, 10_000 if number >= 10_000 else 1000)
+    return f"{major}.{rest // 100}.{rest % 100}"
+
+
+def _driver(cuda: dict[str, str | None]) -> Iterator[Check]:
+    """Whether the driver is new enough for what was built on CUDA."""
+    newest = cuda["driver_cuda"]
+    for key in ("torch_cuda", "onnxruntime_cuda"):
+        built = cuda[key]
+        if newest is not None and built is not None and _major(built) > _major(newest):
+            detail = f"{LABELS[key]} {built}, and the driver runs CUDA {newest} at most"
+            yield Check("NVIDIA driver", Status.ERROR, detail, f"install a newer driver, for CUDA {_major(built)}")
+
+
+def _major(number: str) -> int:
+    first = number.partition(".")[0]
+    return int(first) if first.isdigit() else 0
 
 
 def _torch() -> list[Check]:
@@ -141,15 +211,15 @@ def _absent(name: str, error: Exception) -> Check:
     return Check(name, Status.NOTE if missing else Status.ERROR, _line(error))
 
 
-def _providers() -> list[Check]:
-    """Run a convolution on every execution provider that ONNX Runtime says it has."""
+def _providers() -> tuple[tuple[str, ...], list[Check]]:
+    """The execution providers that ONNX Runtime says it has, and a convolution run on each."""
     try:
         runtime = need("onnxruntime", "cpu")
         available = list(runtime.get_available_providers())
-        if CUDA in available and hasattr(runtime, "preload_dlls"):
-            runtime.preload_dlls()  # finds the CUDA libraries of the nvidia wheels
+        if CUDA in available:
+            preload(runtime)
     except Exception as error:
-        return [_absent("onnxruntime", error)]
+        return (), [_absent("onnxruntime", error)]
     checks = []
     for provider in available:
         if provider in REMOTE:
@@ -163,7 +233,7 @@ def _providers() -> list[Check]:
         else:
             alone = "" if provider == CPU else ", and nothing fell back to the CPU"
             checks.append(Check(provider, Status.OK, f"ran a convolution{alone}"))
-    return checks
+    return tuple(available), checks
 
 
 _HELP = {
@@ -185,7 +255,8 @@ def _run_layer(runtime: Any, provider: str) -> None:
     options.log_severity_level = 4
     if provider != CPU:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    session = runtime.InferenceSession(model, options, providers=[provider])
+    # without its own fallback, which prints where JSON may be printed
+    session = runtime.InferenceSession(model, options, providers=[provider], enable_fallback=False)
     if session.get_providers()[0] != provider:
         raise NotHere(f"ONNX Runtime took {session.get_providers()[0]} instead, in silence")
     found = session.run(None, {"input": x})[0]

@@ -12,6 +12,7 @@ from typing import Any
 from .elaborate import Branches, Jump, Side, Trace
 from .ir import Graph
 from .ops.base import Op
+from .passes import Model
 from .preprocess import Preprocess, writable
 from .shape import Shape
 
@@ -32,6 +33,52 @@ def _contract(preprocess: Preprocess) -> str:
     text = "preprocess " + "\n  - ".join(preprocess.steps()) + "\n"
     labels = preprocess.labels
     return text if labels is None or writable(labels) else f"# its labels stand in a file\n{text}"
+
+
+def retraced(trace: Trace, graph: Graph, model: Model) -> Trace:
+    """The structure of what passes made of a graph, from the structure of the graph; nodes that are gone are left out."""
+    return _Retracing(graph, model).items(trace)
+
+
+class _Retracing:
+    def __init__(self, graph: Graph, model: Model) -> None:
+        self.graph = graph
+        self.values = model.values
+        self.places = {node.name: index for index, node in enumerate(model.graph.nodes)}
+
+    def items(self, trace: Trace) -> Trace:
+        """What is left of a pipeline."""
+        found: Trace = []
+        for item in trace:
+            match item:
+                case int():
+                    place = self.places.get(self.graph.nodes[item].name)
+                    found += [] if place is None else [place]
+                case Jump(node=node):
+                    found.append(Jump(self.place(node)))
+                case Branches():
+                    found += self.branches(item)
+                case Side():
+                    pass
+        return found
+
+    def branches(self, item: Branches) -> Trace:
+        """The branches; where they have become one, that: the one in which its node is, for the others are part of it."""
+        branches = tuple(self.items(branch) for branch in item.branches)
+        name = self.graph.nodes[item.node].name
+        if name in self.places:
+            return [Branches(self.places[name], branches)]
+        merged = self.places.get(self.values.get(name, ""))
+        return next((branch for branch in branches if merged in branch), branches[0])
+
+    def place(self, node: int) -> int:
+        """The node that now makes a node's value, or what that was made of."""
+        while True:
+            name = self.graph.nodes[node].name
+            place = self.places.get(self.values.get(name, name))
+            if place is not None:
+                return place
+            node = self.graph.nodes[node].inputs[0]
 
 
 class _Writer:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+GPU_BUILD = 'pip uninstall -y onnxruntime && pip install "cnndsl[gpu]"; `cnndsl doctor` says what runs here'
+"""What to do where ONNX Runtime has no provider for a GPU, or one that does not start."""
+
 
 class MissingExtra(ImportError):
     """A package of one of the extras is not installed, or cannot be imported; the message says what to do."""
@@ -25,3 +28,14 @@ def need(module: str, extra: str) -> Any:
         raise MissingExtra(f'{package} is not installed; install it with: pip install "cnndsl[{extra}]"') from error
     except (ImportError, OSError) as error:
         raise MissingExtra(f"{module} is installed but cannot be imported: {error}") from error
+
+
+def preload(runtime: Any) -> None:
+    """Load the CUDA libraries of the nvidia wheels where ONNX Runtime does that, without what it prints of missing ones."""
+    if not hasattr(runtime, "preload_dlls"):
+        return
+    from contextlib import redirect_stdout
+    from io import StringIO
+
+    with redirect_stdout(StringIO()):
+        runtime.preload_dlls()

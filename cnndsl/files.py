@@ -41,7 +41,10 @@ class OutputFiles:
         folder = Path(tempfile.gettempdir()) if _is_special(path) else path.parent
         temporary = folder / f".{path.name}.{os.urandom(4).hex()}.tmp"
         # 0o666 less the umask, as open() makes files; tempfile's 0o600 would outlive the renaming
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, os.fspath(target)) from None
         self._staged.append((temporary, path))
         return temporary
 
@@ -54,6 +57,8 @@ class OutputFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, OSError) and error.filename is None and self._staged:
+            error.filename = os.fspath(self._staged[0][1])
         try:
             for file in self._open:
                 file.close()

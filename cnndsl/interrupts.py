@@ -1,4 +1,4 @@
-"""Ctrl-C ends the command without a word, with the exit code of shells, from the package's first line on.
+"""Ctrl-C and a request to end are answered without a word, with the exit code of shells, from the package's first line on.
 
 The process ends at once: an exception in the midst of imports is printed, lost, or fatal to what is not written in Python.
 Only where something is half done does it come as KeyboardInterrupt, which undoes that.
@@ -6,8 +6,6 @@ Only where something is half done does it come as KeyboardInterrupt, which undoe
 
 import os
 import sys
-
-INTERRUPTED = 130
 
 
 class Undoing:
@@ -22,23 +20,43 @@ class Undoing:
         Undoing.begun -= 1
 
 
+class Interrupt(KeyboardInterrupt):
+    """One that knows its exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__()
+        self.code = code
+
+
+def interrupted(error: KeyboardInterrupt) -> int:
+    """The exit code of a process that was interrupted."""
+    return error.code if isinstance(error, Interrupt) else _code(2)
+
+
 def take_over() -> None:
     """Answer interrupts from here on: where this package is the command, and its caller does not have them ignored."""
     if not _is_command():
         return
     try:
-        from signal import SIGINT, default_int_handler, getsignal, signal
+        from signal import SIG_DFL, SIGINT, SIGTERM, default_int_handler, getsignal, signal
 
         if getsignal(SIGINT) is default_int_handler:
             signal(SIGINT, _answer)
+        if getsignal(SIGTERM) is SIG_DFL:
+            signal(SIGTERM, _answer)
     except KeyboardInterrupt:
-        os._exit(INTERRUPTED)
+        os._exit(_code(2))
 
 
 def _answer(number: int, frame: object) -> None:
     if Undoing.begun:
-        raise KeyboardInterrupt
-    os._exit(INTERRUPTED)
+        raise Interrupt(_code(number))
+    os._exit(_code(number))
+
+
+def _code(number: int) -> int:
+    """What a shell gives for a process that a signal ended: 130 for Ctrl-C, which is signal 2."""
+    return 128 + number
 
 
 def _is_command() -> bool:

@@ -70,8 +70,8 @@ class _Box(Record):
         return hypot(x - spot[0], y - spot[1])
 
 
-def draw(rows: Sequence[Row], target: str) -> None:
-    """Draw networks to a `.svg`, `.png` or `.html` file; the same rows give the same bytes.
+def draw(rows: Sequence[Row], target: str) -> list[Row]:
+    """Draw networks to a `.svg`, `.png` or `.html` file; the same rows give the same bytes. Returns those left out.
 
     Both axes are logarithmic, and a marker's area is as the activations. Raises ValueError for another ending or where no
     network has fixed sizes, MissingExtra where matplotlib is not installed, OSError.
@@ -86,6 +86,7 @@ def draw(rows: Sequence[Row], target: str) -> None:
         )
     drawing = _drawing(shown, "png" if form == ".png" else "svg")
     write_bytes(target, _page(rows, drawing.decode()).encode() if form == ".html" else drawing)
+    return [row for row in rows if row not in shown]
 
 
 def _drawing(rows: Sequence[Row], form: str) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import report
 from .compiler import Unreadable, read_spec
-from .diagnostics import SpecError
+from .diagnostics import SpecError, told
 from .formatter import format_file
 from .parser import parse_file
 from .source import Source
@@ -29,7 +29,7 @@ def format_files(names: Sequence[str], *, check: bool, diff: bool) -> int:
             print(report.text(problem.diagnostics), file=sys.stderr)
             worst = max(worst, FINDINGS)
         except (Unreadable, OSError) as problem:
-            print(f"cnndsl: {problem}", file=sys.stderr)
+            print(f"cnndsl: {told(problem)}", file=sys.stderr)
             worst = max(worst, ERROR)
     return worst
 

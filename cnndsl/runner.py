@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .contract import preprocess_from_json
-from .extras import need
+from .extras import GPU_BUILD, need, preload
 from .images import BrokenImage, handed_in, network_input, read_image
 from .preprocess import Preprocess, channels_of
 from .record import Record
@@ -31,7 +31,6 @@ PROVIDERS: Final = {
 }
 """What is asked of ONNX Runtime, by our names; the first must be what runs."""
 
-_INSTALL: Final = 'pip uninstall -y onnxruntime && pip install "cnndsl[gpu]"; `cnndsl doctor` says what runs here'
 _TYPES: Final = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 
@@ -128,9 +127,9 @@ def _session(name: str, provider: str) -> Any:
     wanted = PROVIDERS[provider]
     available = runtime.get_available_providers()
     if wanted[0] not in available:
-        raise CannotRun(f"this ONNX Runtime has no {wanted[0]}: {_INSTALL}")
-    if provider != "cpu" and hasattr(runtime, "preload_dlls"):
-        runtime.preload_dlls()
+        raise CannotRun(f"this ONNX Runtime has no {wanted[0]}: {GPU_BUILD}")
+    if provider != "cpu":
+        preload(runtime)
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
@@ -140,7 +139,7 @@ def _session(name: str, provider: str) -> Any:
     except Exception as error:  # ONNX Runtime's errors have no base of their own
         raise CannotRun(f"{name} is no model that ONNX Runtime can run: {_line(error)}") from None
     if session.get_providers()[0] != wanted[0] or not _nodes_on(session, wanted[0]):
-        raise CannotRun(f"{provider} was asked for, and {session.get_providers()[-1]} would run it: {_INSTALL}")
+        raise CannotRun(f"{provider} was asked for, and {session.get_providers()[-1]} would run it: {GPU_BUILD}")
     return session
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,15 +30,27 @@ class Stored(Record):
 
 def save(path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, Array]) -> None:
     """Write a safetensors file with the graph's name and hash in its metadata, whole or not at all; raises OSError."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with OutputFiles() as files:
         staged = files.stage(path)
         mode = staged.stat().st_mode
-        save_file(contiguous, staged, metadata={"name": graph.name, "hash": graph.hash(), "version": version()})
+        facts = {"name": graph.name, "hash": graph.hash(), "version": version()}
+        try:
+            save_file(contiguous, staged, metadata=facts)
+        except SafetensorError as error:
+            raise _unwritable(path, error) from None
         staged.chmod(mode)  # save_file keeps others from reading
         _sort_metadata(staged)
+
+
+def _unwritable(path: str | os.PathLike[str], error: Exception) -> OSError:
+    """What the library says of a disk that is full, as an error of the system's."""
+    found = re.search(r"os error (\d+)", str(error))
+    number = int(found[1]) if found else errno.EIO
+    return OSError(number, os.strerror(number), os.fspath(path))
 
 
 def _sort_metadata(path: Path) -> None:
@@ -65,13 +79,8 @@ def read(path: str | os.PathLike[str], graph: Graph) -> Stored:
             problem = _misfit(file, graph)
             if problem is not None:
                 return Stored(None, (_unusable(path, problem),))
-            present = set(file.keys())
-            arrays = {
-                name: file.get_tensor(name) if name in present else constant(node.op, weight)
-                for _, node, weight in tensors(graph)
-                for name in (f"{node.name}.{weight.name}",)
-            }
             made_for = (file.metadata() or {}).get("hash")
+        arrays = _arrays(path, graph)
     except OSError as error:
         return Stored(None, (_unusable(path, f"it cannot be read as safetensors: {error.strerror or error}"),))
     except SafetensorError:
@@ -88,6 +97,25 @@ def read(path: str | os.PathLike[str], graph: Graph) -> Stored:
         help="their names and shapes fit, so they are used; train again if the computation changed",
     )
     return Stored(arrays, (warning,))
+
+
+def _arrays(path: str | os.PathLike[str], graph: Graph) -> Arrays:
+    """The arrays of a file that fits; read, not mapped: safetensors copies what it maps, and both would be in memory."""
+    with Path(path).open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        found: Arrays = {}
+        for _, node, weight in tensors(graph):
+            name = f"{node.name}.{weight.name}"
+            if name not in header:
+                found[name] = constant(node.op, weight)
+                continue
+            array = np.empty(weight.shape, "<i8" if weight.role == "counter" else "<f4")
+            file.seek(8 + size + header[name]["data_offsets"][0])
+            if file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:
+                raise OSError("it ends too early")
+            found[name] = array
+    return found
 
 
 def _misfit(file: Any, graph: Graph) -> str | None:

@@ -2,69 +2,60 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .divergence import (
+    Difference,
+    Divergence,
+    Model,
+    Nodes,
+    Values,
+    as_taken,
+    difference,
+    first_divergence,
+    runtime_errors,
+    session,
+    torch_values,
+)
 from .extras import need
 from .ir import Graph, Node
 from .ops.base import Problem
 from .record import Record
 from .shape import Shape, symbols
 
-if TYPE_CHECKING:
-    import torch
+__all__ = ["TOLERANCE", "TOLERANCES", "Difference", "Divergence", "Run", "Verification", "difference", "smallest_sizes",
+           "verify"]  # fmt: skip
 
-Values: TypeAlias = npt.NDArray[np.float32]
-Model: TypeAlias = str | os.PathLike[str] | bytes
+TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2, "int8": 0.3}
+"""How far outputs may be apart, relative to PyTorch's, by the precision that the file's metadata tell."""
+TOLERANCE = TOLERANCES["fp32"]
+_ANY = float(np.finfo(np.float64).max)
+"""The tolerance that only what is no number exceeds."""
 
-TOLERANCE = 1e-4
 LARGEST_SEARCHED = 1024
 """Up to where valid sizes of a symbolic input are looked for."""
 
 _ORDINARY = 32
 
 
-class Difference(Record):
-    """How far ONNX Runtime's values are from PyTorch's, relative to PyTorch's: by Euclidean norm, and by the largest."""
-
-    norm: float
-    maximum: float
-
-    def within(self, tolerance: float) -> bool:
-        """Whether both are at most the tolerance."""
-        return self.norm <= tolerance and self.maximum <= tolerance
-
-    def __str__(self) -> str:
-        return f"relative error {self.norm:.2g} by norm, {self.maximum:.2g} by maximum"
-
-
 class Run(Record):
-    """One input's shape, N×C×spatial, and how far the outputs are apart."""
+    """One input's shape, N×C×spatial, how far the outputs are apart, and for how many of them the first class is the same.
+
+    `same_class` is None where the output is not one score a class.
+    """
 
     shape: tuple[int, ...]
     difference: Difference
-
-
-class Divergence(Record):
-    """The first node in the order of the graph whose values are further apart than the tolerance."""
-
-    node: str
-    operation: str
-    where: str | None
-    difference: Difference
-
-    def __str__(self) -> str:
-        place = f", {self.where}" if self.where else ""
-        return f"{self.node} ({self.operation}{place}), {self.difference}"
+    same_class: int | None = None
 
 
 class Verification(Record):
-    """What came of it. `failure` is ONNX Runtime's message where it could not run the model."""
+    """What came of it. `failure` says why there was nothing to compare, ONNX Runtime's message where it did not run."""
 
     runs: tuple[Run, ...]
     tolerance: float
@@ -73,26 +64,43 @@ class Verification(Record):
 
     @property
     def agrees(self) -> bool:
-        """Whether every run was within the tolerance."""
-        return self.failure is None and all(run.difference.within(self.tolerance) for run in self.runs)
+        """Whether every run was within the tolerance, and no value left its range."""
+        found = self.failure is None and self.divergence is None
+        return found and all(run.difference.within(self.tolerance) for run in self.runs)
+
+    @property
+    def top1(self) -> tuple[int, int] | None:
+        """For how many inputs both give the same class the highest score, and of how many."""
+        counts = [(run.same_class, run.shape[0]) for run in self.runs if run.same_class is not None]
+        return (sum(same for same, _ in counts), sum(count for _, count in counts)) if counts else None
 
     def json(self) -> dict[str, Any]:
         """Plain data for a report."""
         runs = [{"input": list(run.shape), **_json(run.difference)} for run in self.runs]
         found: dict[str, Any] = {"agrees": self.agrees, "tolerance": self.tolerance, "runs": runs}
+        if self.top1 is not None:
+            found["same_class"], found["inputs"] = self.top1
         if self.divergence is not None:
             found["first_divergence"] = {"node": self.divergence.node, **_json(self.divergence.difference)}
+            if self.divergence.reached is not None:
+                found["first_divergence"]["reached"] = self.divergence.reached
         if self.failure is not None:
             found["failure"] = self.failure
         return found
 
     def __str__(self) -> str:
         if self.failure is not None:
-            return f"ONNX Runtime does not run the model: {self.failure}"
-        shapes = ", ".join("x".join(map(str, run.shape)) for run in self.runs)
+            return self.failure
+        shapes = ", ".join(dict.fromkeys("x".join(map(str, run.shape)) for run in self.runs))
         if self.agrees:
             worst = Difference(*(max(getattr(run.difference, key) for run in self.runs) for key in Difference.fields))
-            return f"ONNX Runtime agrees with PyTorch on inputs of {shapes}: {worst}"
+            same = "" if self.top1 is None else "; the same class first for {} of {}".format(*self.top1)
+            return f"ONNX Runtime agrees with PyTorch on inputs of {shapes}: {worst}{same}"
+        if self.divergence is not None and self.divergence.reached is not None:
+            return (
+                f"{self.divergence.place} leaves the range of FP16, which ends at 65504: in FP32 its values reach "
+                f"{self.divergence.reached:.3g}; keep it in FP32, and what takes its value: --keep-fp32"
+            )
         bad = next(run for run in self.runs if not run.difference.within(self.tolerance))
         text = f"ONNX Runtime differs from PyTorch on an input of {'x'.join(map(str, bad.shape))}: {bad.difference}"
         if self.divergence is None:
@@ -111,13 +119,20 @@ def verify(
     *,
     batches: Sequence[int] = (1, 3),
     sizes: Sequence[Mapping[str, int]] | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     seed: int = 0,
+    inputs: Iterable[Values] | None = None,
+    values: Mapping[str, str] | None = None,
 ) -> Verification:
     """Run an ONNX file (a path, or its bytes) and the PyTorch module with the same weights on random normal inputs.
 
     Every batch size is run, for a symbolic input at each of `sizes` (`{"H": 32, "W": 48}`); by default at
-    those of `smallest_sizes`. Stops at the first run that is out of tolerance, and finds the node where it begins.
+    those of `smallest_sizes`. Or on `inputs`, N×C×spatial each, in place of random ones. Stops at the first run that is
+    out of tolerance, and finds the node where it begins; `values` tells which node of the file makes the value of which
+    of the graph's, where passes came between.
+
+    The tolerance is by default that of the file's precision. FP16 is also run with every value rounded to it, as hardware
+    that has it does, and no value may leave its range then. PyTorch multiplies in FP32, never in TF32 or less.
 
     Raises MissingExtra without torch or onnxruntime, ValueError where the arrays do not fit, or no size is valid.
     """
@@ -128,41 +143,104 @@ def verify(
     module = to_module(graph)
     load_arrays(module, arrays)
     module.eval()
-    source = np.random.default_rng(seed)
     runs: list[Run] = []
+    allowed = TOLERANCE if tolerance is None else tolerance
     try:
-        session = _session(runtime, model)
-        for shape in _input_shapes(graph, batches, sizes):
-            x = source.standard_normal(shape, dtype=np.float32)
-            with torch.no_grad():
-                expected = module(torch.from_numpy(x)).numpy()
-            found = session.run(None, {session.get_inputs()[0].name: x})[0]
-            runs.append(Run(shape, difference(found, expected)))
-            if not runs[-1].difference.within(tolerance):
-                return Verification(tuple(runs), tolerance, _divergence(graph, model, module, x, tolerance))
-    except _runtime_errors(runtime) as error:
-        return Verification(tuple(runs), tolerance, None, str(error))
-    return Verification(tuple(runs), tolerance)
+        with _full_precision(torch):
+            file = _File(runtime, model)
+            allowed = file.tolerance if tolerance is None else tolerance
+            for given in _random_inputs(graph, batches, sizes, seed) if inputs is None else inputs:
+                x = as_taken(file.session, given)
+                exact = x.astype(np.float32)
+                with torch.no_grad():
+                    expected = module(torch.from_numpy(exact.copy())).numpy()
+                if not np.isfinite(expected).all():
+                    return Verification(tuple(runs), allowed, None, _not_finite(torch_values(graph, module, exact)))
+                runs.append(Run(x.shape, file.difference(x, expected), _same_class(file.output, expected)))
+                near = runs[-1].difference.within(allowed)
+                if not near or file.overflows:
+                    nodes = torch_values(graph, module, exact)
+                    divergence = first_divergence(nodes, file.values(x), values, _ANY if near else allowed)
+                    if divergence is not None or not near:
+                        return Verification(tuple(runs), allowed, divergence)
+    except runtime_errors(runtime) as error:
+        return Verification(tuple(runs), allowed, None, f"ONNX Runtime does not run the model: {error}")
+    return Verification(tuple(runs), allowed)
 
 
-def difference(found: Values, expected: Values) -> Difference:
-    """How far `found` is from `expected`; infinite where the shapes differ or only one of them is a number."""
-    if found.shape != expected.shape:
-        return Difference(np.inf, np.inf)
-    ours, theirs = found.astype(np.float64), expected.astype(np.float64)
-    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
-    if same.all():
-        return Difference(0.0, 0.0)
-    with np.errstate(invalid="ignore"):
-        apart = np.where(same, 0.0, np.abs(ours - theirs))
-    apart[np.isnan(apart)] = np.inf
-    size = np.where(np.isfinite(theirs), np.abs(theirs), 0.0)
-    tiny = float(np.finfo(np.float32).tiny)
-    norm = float(np.linalg.norm(apart.ravel())) / max(float(np.linalg.norm(size.ravel())), tiny)
-    return Difference(norm, float(apart.max()) / max(float(size.max()), tiny))
+def _not_finite(nodes: Iterable[tuple[Node, Values]]) -> str:
+    """Why nothing can be compared with what is infinite or no number, and where that begins."""
+    node = next((node for node, value in nodes if not np.isfinite(value).all()), None)
+    where = f" from {node.name} ({node.op.kind}) on" if node is not None else ""
+    return f"PyTorch itself gives infinite numbers or NaN{where}: see the weights"
+
+
+class _File:
+    """An ONNX file in ONNX Runtime; in FP16 it is run once more, with the rounding that the CPU provider leaves out."""
+
+    def __init__(self, runtime: Any, model: Model) -> None:
+        self.session = session(runtime, model)
+        self.precision = self.session.get_modelmeta().custom_metadata_map.get("precision", "fp32")
+        self.tolerance = TOLERANCES.get(self.precision, TOLERANCE)
+        self.output: Values = np.empty(0, np.float32)
+        self.overflows = False
+        """Whether a node gave something that is no number in the last run."""
+        self._model = model
+        self._nodes: Nodes | None = None
+        self._values: dict[str, Values] = {}
+
+    def difference(self, x: Values, expected: Values) -> Difference:
+        """Run it: how far its output is from what is expected, the worse of the two runs for FP16."""
+        self.output = self.session.run(None, {self.session.get_inputs()[0].name: x})[0]
+        apart = difference(self.output, expected)
+        self._values = {}
+        if self.precision != "fp16":
+            return apart
+        rounded = difference(self.values(x)[self._last], expected)
+        self.overflows = any(not np.isfinite(value).all() for value in self._values.values())
+        return Difference(max(apart.norm, rounded.norm), max(apart.maximum, rounded.maximum))
+
+    def values(self, x: Values) -> dict[str, Values]:
+        """The value of every node for the input of the last run."""
+        if self._nodes is None:
+            self._nodes = Nodes(self._model, rounded=self.precision == "fp16")
+        self._values = self._values or self._nodes.run(x)
+        return self._values
+
+    @property
+    def _last(self) -> str:
+        assert self._nodes is not None
+        return self._nodes.last
+
+
+def _same_class(found: Values, expected: Values) -> int | None:
+    """For how many inputs the highest score is that of the same class; None where there are no classes."""
+    if expected.ndim != 2 or expected.shape[1] < 2 or found.shape != expected.shape:
+        return None
+    return int((found.argmax(1) == expected.argmax(1)).sum())
+
+
+@contextmanager
+def _full_precision(torch: Any) -> Iterator[None]:
+    """PyTorch multiplies 32-bit floats as what they are."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 # Inputs
+
+
+def _random_inputs(
+    graph: Graph, batches: Sequence[int], sizes: Sequence[Mapping[str, int]] | None, seed: int
+) -> Iterator[Values]:
+    source = np.random.default_rng(seed)
+    for shape in _input_shapes(graph, batches, sizes):
+        yield source.standard_normal(shape, dtype=np.float32)
 
 
 def _input_shapes(
@@ -210,84 +288,3 @@ def _fits(graph: Graph, values: dict[str, int]) -> bool:
             return False
         shapes.append(shape)
     return True
-
-
-# Where they part
-
-
-def _divergence(graph: Graph, model: Model, module: torch.nn.Module, x: Values, tolerance: float) -> Divergence | None:
-    """Compare every node's value, ONNX Runtime's with all of them as outputs, PyTorch's operation by operation."""
-    found = _onnx_values(model, x)
-    for node, expected in _torch_values(graph, module, x):
-        if node.name not in found:  # nothing stands for it at inference
-            continue
-        apart = difference(found[node.name], expected)
-        if not apart.within(tolerance):
-            where = f"{node.origin.file}:{node.origin.line}" if node.origin else None
-            return Divergence(node.name, node.op.kind, where, apart)
-    return None
-
-
-def _onnx_values(model: Model, x: Values) -> dict[str, Values]:
-    """The value of every ONNX node, by the node's name."""
-    import onnx
-
-    folder = None if isinstance(model, bytes) else Path(model).parent
-    proto = (
-        onnx.load_model_from_string(model)
-        if isinstance(model, bytes)
-        else onnx.load(Path(model), load_external_data=False)
-    )
-    values = {node.output[0]: node.name for node in proto.graph.node}
-    for name in values.keys() - {output.name for output in proto.graph.output}:
-        proto.graph.output.add(name=name)
-    session = _session(need("onnxruntime", "torch,cpu"), proto.SerializeToString(), folder)
-    outputs = [output.name for output in session.get_outputs()]
-    found = session.run(outputs, {session.get_inputs()[0].name: x})
-    return {values[name]: value for name, value in zip(outputs, found, strict=True)}
-
-
-def _torch_values(graph: Graph, module: torch.nn.Module, x: Values) -> list[tuple[Node, Values]]:
-    """The value of every node on the way to the output, in order."""
-    import torch
-    from torch import fx
-
-    from .lower.scopes import key
-    from .lower.torch import EXPRESSIONS
-
-    values: dict[int, torch.Tensor] = {0: torch.from_numpy(x)}
-    for index in sorted(graph.live - {0}):
-        node = graph.nodes[index]
-        # a copy: modules may overwrite their input
-        inputs = [values[i].clone() for i in node.inputs]
-        call: Any
-        if type(node.op) in EXPRESSIONS:
-            drawn = fx.Graph()
-            places = tuple(drawn.placeholder(f"x{i}") for i in range(len(inputs)))
-            ranks = tuple(graph.nodes[i].shape.rank for i in node.inputs)
-            drawn.output(EXPRESSIONS[type(node.op)](drawn, node.op, places, ranks))
-            call = fx.GraphModule({}, drawn)
-        else:
-            call = module.get_submodule(key(node.name))
-        with torch.no_grad():
-            values[index] = call(*inputs)
-    return [(graph.nodes[index], value.numpy()) for index, value in values.items() if index]
-
-
-# ONNX Runtime
-
-
-def _session(runtime: Any, model: Model, folder: Path | None = None) -> Any:
-    """A session on the CPU that only reports fatal errors itself; `folder` has the weights beside a model of bytes."""
-    options = runtime.SessionOptions()
-    options.log_severity_level = 4
-    if folder is not None:
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    source = model if isinstance(model, bytes) else os.fspath(model)
-    return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-
-
-def _runtime_errors(runtime: Any) -> tuple[type[BaseException], ...]:
-    """The exceptions of ONNX Runtime, which have no base of their own."""
-    states = vars(runtime.capi.onnxruntime_pybind11_state).values()
-    return tuple(state for state in states if isinstance(state, type) and issubclass(state, Exception))

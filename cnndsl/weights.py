@@ -22,6 +22,9 @@ from .record import Record
 Array: TypeAlias = npt.NDArray[Any]
 Arrays: TypeAlias = dict[str, Array]
 
+BLOCK = 2**18
+"""Numbers made at once: few enough to stay in the cache."""
+
 XAVIER = 0.0
 """Stands among the gains for: as many outputs as inputs count, std = sqrt(2/(fan_in + fan_out))."""
 
@@ -54,16 +57,10 @@ SCORES = 0.1
 """The gain of what makes the network's output: small scores, so that the first loss of a C-way softmax is about ln C."""
 
 
-class Normal(Record):
-    """A weight not drawn yet: normal numbers with mean 0 and this standard deviation, 32-bit floats.
-
-    They come from a stream of their own, and are quantiles, looked up with sixteen random bits each: 65,536 different
-    numbers, up to 4.3 deviations, at a fifth of the price of drawing them exactly.
-    """
+class Drawn(Record):
+    """An array of 32-bit floats that is made while it is written, block by block, and takes no room before."""
 
     shape: tuple[int, ...]
-    deviation: float
-    stream: str
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float32)
 
@@ -79,22 +76,42 @@ class Normal(Record):
 
     def blocks(self) -> Iterator[Array]:
         """The numbers, a block at a time; each overwrites the one before."""
+        raise NotImplementedError
+
+    def array(self) -> Array:
+        """The numbers as one array of this shape."""
+        whole = np.empty(self.size, np.float32)
+        start = 0
+        for block in self.blocks():
+            whole[start : start + block.size] = block
+            start += block.size
+        return whole.reshape(self.shape)
+
+
+class Normal(Drawn):
+    """A weight not drawn yet: normal numbers with mean 0 and this standard deviation.
+
+    They come from a stream of their own, and are quantiles, looked up with sixteen random bits each: 65,536 different
+    numbers, up to 4.3 deviations, at a fifth of the price of drawing them exactly.
+    """
+
+    deviation: float
+    stream: str
+
+    def blocks(self) -> Iterator[Array]:
         digest = hashlib.blake2b(self.stream.encode(), digest_size=16).digest()
         source = np.random.SFC64(int.from_bytes(digest, "little"))
         numbers = _quantiles() * np.float32(self.deviation)
-        block = np.empty(min(self.size, _BLOCK), np.float32)
-        for start in range(0, self.size, _BLOCK):
+        block = np.empty(min(self.size, BLOCK), np.float32)
+        for start in range(0, self.size, BLOCK):
             block = block[: self.size - start]
             bits = source.random_raw(-(-block.size // 4)).astype("<u8", copy=False).view("<u2")
             np.take(numbers, bits[: block.size], out=block, mode="clip")
             yield block
 
-    def array(self) -> Array:
-        """The numbers as one array of this shape."""
-        drawn = np.empty(self.size, np.float32)
-        for index, block in enumerate(self.blocks()):
-            drawn[index * _BLOCK : index * _BLOCK + block.size] = block
-        return drawn.reshape(self.shape)
+
+Value: TypeAlias = Array | Drawn
+"""An array, or one that is made while it is written."""
 
 
 def init(graph: Graph, seed: int = 0) -> Arrays:
@@ -111,10 +128,10 @@ def init(graph: Graph, seed: int = 0) -> Arrays:
     return in_memory(initial(graph, seed))
 
 
-def initial(graph: Graph, seed: int = 0) -> dict[str, Array | Normal]:
+def initial(graph: Graph, seed: int = 0) -> dict[str, Value]:
     """What `init` gives, the weights not drawn yet: for a file that is written as they are."""
     gains = _gains(graph)
-    values: dict[str, Array | Normal] = {}
+    values: dict[str, Value] = {}
     for index, node, weight in tensors(graph):
         name = f"{node.name}.{weight.name}"
         if weight.role == "weight":
@@ -124,9 +141,19 @@ def initial(graph: Graph, seed: int = 0) -> dict[str, Array | Normal]:
     return values
 
 
-def in_memory(values: Mapping[str, Array | Normal]) -> Arrays:
+def in_memory(values: Mapping[str, Value]) -> Arrays:
     """The same with every array drawn."""
-    return {name: value.array() if isinstance(value, Normal) else value for name, value in values.items()}
+    return {name: whole(value) for name, value in values.items()}
+
+
+def whole(value: Value) -> Array:
+    """An array as it is, or drawn."""
+    return value.array() if isinstance(value, Drawn) else value
+
+
+def blocks_of(value: Value) -> Iterator[Array]:
+    """The numbers of an array in order; what is made on the way comes in blocks that are valid one at a time."""
+    return value.blocks() if isinstance(value, Drawn) else iter((value,))
 
 
 def tensors(graph: Graph) -> Iterator[tuple[int, Node, Weight]]:
@@ -152,10 +179,6 @@ def _deviation(weight: Weight, gain: float) -> float:
     if gain == XAVIER:
         return sqrt(2 / max(weight.fan_in + weight.fan_out, 1))
     return sqrt(gain / max(weight.fan_in, 1))
-
-
-_BLOCK = 2**18
-"""Numbers drawn at once: few enough to stay in the cache."""
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
@@ -28,15 +27,16 @@ class Found(Record):
     path: Path
 
 
-def specs(written: str, configurations: Configurations) -> list[Found] | None:
+def specs(written: str, configurations: Configurations, problems: list[str]) -> list[Found] | None:
     """The files that an argument means, in order: those below a folder, or those that fit a pattern.
 
-    None where it is no folder and no pattern: a file, then, or something else than a path.
+    None where it is no folder and no pattern: a file, then, or something else than a path. Folders that cannot be read
+    are told in `problems`.
     """
     if "\0" in written or "\n" in written or len(written) > 4096 or os.path.isfile(written):  # noqa: PTH113
         return None
     if os.path.isdir(written):  # noqa: PTH112
-        return list(_below(written, configurations))
+        return list(_below(written, configurations, problems))
     base = _fixed_part(written)
     if base is None:
         return None
@@ -44,7 +44,7 @@ def specs(written: str, configurations: Configurations) -> list[Found] | None:
     if not os.path.isdir(start):  # noqa: PTH112
         return []
     wanted = [part for part in written[len(base) :].split("/") if part]
-    found = _below(start, configurations)
+    found = _below(start, configurations, problems)
     return [one for one in found if _fits(wanted, Path(os.path.relpath(one.path, start)).parts)]
 
 
@@ -72,7 +72,7 @@ def _fits(wanted: Sequence[str], parts: Sequence[str]) -> bool:
     return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _fits(wanted[1:], parts[1:])
 
 
-def _below(folder: str, configurations: Configurations) -> Iterator[Found]:
+def _below(folder: str, configurations: Configurations, problems: list[str]) -> Iterator[Found]:
     """The specs below a folder, in the order of their paths."""
     start = os.path.abspath(folder)  # noqa: PTH100
     waiting = [(start, Ignores.above(start))]
@@ -80,11 +80,14 @@ def _below(folder: str, configurations: Configurations) -> Iterator[Found]:
     while waiting:
         here, above = waiting.pop()
         inside = above.entered(here)
-        for entry, is_folder in _entries(here, inside, _excluding(here, configurations)):
-            if is_folder:
-                waiting.append((entry.path, inside))
-            else:
-                found.append(entry.path)
+        try:
+            entries = list(_entries(here, inside, _excluding(here, configurations)))
+        except OSError as problem:
+            name = os.path.normpath(os.path.join(folder, os.path.relpath(here, start)))  # noqa: PTH118
+            problems.append(f"{name} cannot be read: {problem.strerror}")
+            continue
+        waiting += [(entry.path, inside) for entry, is_folder in entries if is_folder]
+        found += [entry.path for entry, is_folder in entries if not is_folder]
     for path in sorted(found, key=lambda path: path.replace(os.sep, "/")):
         name = os.path.normpath(os.path.join(folder, os.path.relpath(path, start)))  # noqa: PTH118
         yield Found(name, Path(name))
@@ -100,8 +103,8 @@ def _excluding(folder: str, configurations: Configurations) -> Configuration | N
 
 
 def _entries(folder: str, ignores: Ignores, excluding: Configuration | None) -> Iterator[tuple[os.DirEntry[str], bool]]:
-    """The specs and the folders to be searched in a folder, and whether each is a folder; none where it cannot be read."""
-    with suppress(OSError), os.scandir(folder) as entries:
+    """The specs and the folders to be searched in a folder, and whether each is a folder; raises OSError."""
+    with os.scandir(folder) as entries:
         for entry in entries:
             is_folder = entry.is_dir(follow_symlinks=False)
             if entry.name.startswith(".") or not (_is_searched(entry) if is_folder else _is_spec(entry)):

@@ -611,6 +611,15 @@ def test_outputs_are_named_as_what_they_are(
         assert not (tmp_path / f"out.{ending}").exists()
 
 
+@pytest.mark.parametrize("part", [0.01, 0.1, 0.5, 0.9, 0.99])
+def test_a_pickle_that_was_cut_off_is_no_mystery(tmp_path: Path, part: float) -> None:
+    path = tmp_path / "cut.pth"
+    torch.save(theirs().state_dict(), path)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    with pytest.raises(SpecError, match=r"cut\.pth cannot be used"):
+        read_checkpoint(path)
+
+
 def test_maps(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"conv1": "features.0", "layer1.fc1.weight": "x"}')
     (tmp_path / "a.toml").write_text('conv1 = "features.0"\nlayer1.fc1.weight = "x"\n')

@@ -124,7 +124,7 @@ ROWS = (
     Row("CNN130", "input 1x7x7\n¦CONV3-8/3(pad=0)", "the windows do not fit", help="pad"),
     Row("CNN201", MAP + "CONV3-8\nassert ¦params <= 100", "does not hold", "params <= 100", "params = 224"),
 )  # fmt: skip
-ELSEWHERE = {"CNN003", "CNN015", "CNN029", "CNN030", "CNN031", "CNN032", "CNN033"}
+ELSEWHERE = {"CNN003", "CNN015", "CNN029", "CNN030", "CNN031", "CNN032", "CNN033", "CNN036"}
 """Codes that the text of a spec alone cannot give; each has a test of its own, below or with the weights."""
 
 

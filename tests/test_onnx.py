@@ -104,6 +104,12 @@ ACTIVATIONS: dict[str, tuple[Activation, Callable[[Tensor], Tensor]]] = {
 }
 
 
+def vanishing(rank: int, *, bias: bool) -> ConvTranspose:
+    """Padded by as much as there is: before the output padding nothing is left."""
+    ones, size = (1,) * rank, SIZES[rank]
+    return ConvTranspose(6, ones, ones, size, tuple(2 * n for n in size), tuple(2 * n + 1 for n in size), 1, bias)
+
+
 def cases() -> dict[str, tuple[Op, int, Oracle]]:
     """Operations of one input, with the rank of the input and PyTorch's reading of them."""
     found: dict[str, tuple[Op, int, Oracle]] = {}
@@ -140,6 +146,8 @@ def cases() -> dict[str, tuple[Op, int, Oracle]]:
             "upconv_output_padding_of_dilation": ConvTranspose(
                 6, (3,) * rank, ones, (1,) * rank, ones, (2,) * rank, 1, True
             ),
+            "upconv_that_vanishes": vanishing(rank, bias=False),
+            "upconv_that_vanishes_biased": vanishing(rank, bias=True),
         }
         for name, upconv in upconvs.items():
             add(name, rank, upconv, upconv_oracle(upconv, rank))

@@ -25,7 +25,7 @@ def hook(event, arguments):
         if told:
             os.write(int(told), b"!")
         else:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), getattr(signal, os.environ.get("SIGNAL", "SIGINT")))
 
 sys.addaudithook(hook)
 """
@@ -154,11 +154,34 @@ def test_an_interrupt_ends_it_without_a_word(moment: str, hooked: dict[str, str]
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-def test_an_interrupt_leaves_no_half_written_file(hooked: dict[str, str], folder: Path) -> None:
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interrupt_leaves_no_half_written_file(hooked: dict[str, str], folder: Path, name: str, code: int) -> None:
     before = sorted(folder.iterdir())
     compiling = [*COMMAND, "compile", "zoo:lenet5", "--to", "onnx", "-o", "out.onnx"]
-    done = subprocess.run(compiling, env={**hooked, "MOMENT": "os.rename"}, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    environment = {**hooked, "MOMENT": "os.rename", "SIGNAL": name}
+    done = subprocess.run(compiling, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="limits on the size of files are asked for by a shell")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["weights", "init", "zoo:lenet5", "-o", "out.safetensors"],
+        ["compile", "zoo:lenet5", "--to", "onnx", "-o", "out.onnx"],
+        ["zoo", "--json"],
+    ],
+)
+def test_no_room_for_a_file(folder: Path, arguments: list[str]) -> None:
+    before = sorted(folder.iterdir())
+    limited = ["bash", "-c", 'ulimit -f 1; exec "$@" > told', "bash", *COMMAND, *arguments]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False)
+    (folder / "told").unlink()
+    assert done.returncode == 2
+    assert done.stderr.startswith("cnndsl: ")
+    assert "File too large" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     assert sorted(folder.iterdir()) == before
 
 

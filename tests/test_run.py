@@ -118,7 +118,7 @@ def test_metadata(end: str, said: str) -> None:
         assert json.loads(facts["labels"]) == ["é", "b"]
         assert json.loads(facts["preprocess"]) | {"labels": ["é", "b"]} == graph.preprocess.json()
     plain = to_onnx(graph.replace(preprocess=None), init(graph))
-    assert {entry.key for entry in plain.metadata_props} == {"name", "hash", "version"}
+    assert {entry.key for entry in plain.metadata_props} == {"name", "hash", "version", "precision"}
 
 
 # -- `run`

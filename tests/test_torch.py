@@ -221,13 +221,18 @@ def test_relu_overwrites_only_what_nothing_else_uses() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*sorted(RESERVED)[:: len(RESERVED) // 12], "forward", "class", "training", "3x", "_modules"]
+    "name",
+    [*sorted(RESERVED)[:: len(RESERVED) // 12], "forward", "class", "training", "3x", "_modules", "Self", "SELF", "F"],
 )
 def test_names_that_a_module_uses_still_work(name: str) -> None:
     build = Builder(3, 8, 8)
     build.add(name, conv(4))
+    build.add("conv", conv(4))
     with build.scope(f"{name}s", name):
         build.add(name, conv(4))
+    with build.scope(f"{name}2", name):
+        build.add(name, conv(4))
+        build.add("conv", conv(4))
     graph = build.graph()
     network = to_module(graph)
     assert pickle.loads(pickle.dumps(network))(torch.randn(1, 3, 8, 8)).shape == (1, 4, 8, 8)

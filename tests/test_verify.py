@@ -113,6 +113,15 @@ def test_files_with_weights_beside_them(tmp_path: Path) -> None:
     assert result.divergence.node == "stage1.bottleneck1.conv3"
 
 
+def test_numbers_that_are_none_are_not_compared() -> None:
+    graph = resnet((1,), 8, 32, 10)
+    arrays = weights.init(graph)
+    arrays["stage1.bottleneck1.conv2.weight"][0, 0, 0, 0] = np.nan
+    result = verify(graph, to_onnx(graph, arrays).SerializeToString(), arrays)
+    assert not result.agrees
+    assert "NaN from stage1.bottleneck1.conv2 (conv) on" in str(result)
+
+
 def test_a_file_that_does_not_run() -> None:
     graph = resnet((1,), 8, 32, 10)
     arrays = weights.init(graph)

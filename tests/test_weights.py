@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import subprocess
+import sys
 from math import log, sqrt
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from safetensors.torch import save_file as save_torch
 from torch import nn
 from torch.nn import functional as F
 
+from cnndsl.cli import main
 from cnndsl.diagnostics import Severity
 from cnndsl.ir import Graph, Origin
 from cnndsl.lower.torch import load_arrays, to_module
@@ -255,6 +258,29 @@ def test_a_state_dict_saved_from_pytorch_is_read(tmp_path: Path) -> None:
     assert stored.diagnostics == ()
     for name, tensor in module.state_dict().items():
         np.testing.assert_array_equal(stored.arrays[name], tensor.numpy())
+
+
+PEAK = """
+import re, runpy, sys
+try:
+    runpy.run_module("cnndsl", run_name="__main__")
+finally:
+    with open("/proc/self/status") as status:
+        sys.stderr.write(re.search(r"VmHWM:\\s*(\\d+)", status.read())[1])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say how much memory there was")
+def test_weights_are_in_memory_once(tmp_path: Path) -> None:
+    spec, weights = "FC-16384(bias=false)", tmp_path / "weights.safetensors"
+    assert main(["weights", "init", spec, "--input", "1024", "-o", str(weights)]) == 0
+    peaks = []
+    for options in ([], ["--weights", str(weights)]):
+        arguments = ["compile", spec, "--input", "1024", "--to", "onnx", "-o", str(tmp_path / "m.onnx"), *options]
+        done = subprocess.run([sys.executable, "-c", PEAK, *arguments], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stderr.split()[-1]) * 1024)
+    drawn, stored = peaks
+    assert stored - drawn <= 1.2 * weights.stat().st_size
 
 
 def test_counters_may_be_missing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -44,8 +45,26 @@ def write(root: Path, files: dict[str, str]) -> None:
 
 
 def names(argument: str) -> list[str] | None:
-    found = specs(argument, Configurations())
+    problems: list[str] = []
+    found = specs(argument, Configurations(), problems)
+    assert not problems
     return None if found is None else [one.name for one in found]
+
+
+def test_a_folder_that_cannot_be_read_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(project, {"a.cnn": CLEAN, "kept/b.cnn": CLEAN, "shut/c.cnn": CLEAN})
+    scan = os.scandir
+
+    def scandir(folder: str) -> Any:
+        if Path(folder).name == "shut":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    problems: list[str] = []
+    found = specs(".", Configurations(), problems)
+    assert [one.name for one in found or ()] == ["a.cnn", "kept/b.cnn"]
+    assert problems == ["shut cannot be read: Permission denied"]
 
 
 # -- which files -----------------------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
 from ..compiler import Unreadable
-from ..diagnostics import SpecError
-from ..interrupts import INTERRUPTED
+from ..diagnostics import SpecError, told
+from ..interrupts import interrupted
 from ..version import VERSION
-from .request import CLEAN, ERROR, FINDINGS, Failure, failed, said, show
+from .request import CLEAN, ERROR, FINDINGS, Failure, failed, show
 from .streams import finished, open_streams, tell
 
 Options = Callable[[argparse.ArgumentParser], None]
@@ -26,10 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         open_streams()
     try:
         code = finished(_run(argv))
-    except KeyboardInterrupt:
-        code = INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        code = interrupted(interrupt)
     except OSError as failure:
-        code = failed(said(failure))
+        code = failed(told(failure))
     return code
 
 
@@ -47,7 +47,7 @@ def _run(argv: Sequence[str] | None) -> int:
     except Failure as failure:
         return failed(str(failure), failure.code)
     except (Unreadable, ImportError, OSError, ValueError) as failure:
-        return failed(said(failure))
+        return failed(told(failure))
     except MemoryError:
         return failed("out of memory")
     show(found, arguments)
@@ -102,10 +102,9 @@ def _stats() -> tuple[Options, Run]:
 
 
 def _expand() -> tuple[Options, Run]:
-    from .commands import run_expand
-    from .request import add_spec
+    from .expansion import expand_options, run_expand
 
-    return add_spec, run_expand
+    return expand_options, run_expand
 
 
 def _fmt() -> tuple[Options, Run]:
@@ -136,6 +135,12 @@ def _run_images() -> tuple[Options, Run]:
     from .images import run_options, run_run
 
     return run_options, run_run
+
+
+def _bench() -> tuple[Options, Run]:
+    from .bench import bench_options, run_bench
+
+    return bench_options, run_bench
 
 
 def _preprocess() -> tuple[Options, Run]:
@@ -178,6 +183,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "zoo": Command("list the architectures that come with the package, or print one's spec", _zoo),
     "compare": Command("print what networks cost side by side, or draw it", _compare),
     "run": Command("classify images with a compiled network", _run_images),
+    "bench": Command("time a compiled network, each option of what runs it tried, and beside PyTorch", _bench),
     "preprocess": Command("measure the images that a network is trained on", _preprocess),
     "diff": Command("print what changed between two networks, or since a revision of git", _diff),
     "rule": Command("print the page of a code, or the table of all codes", _rule),

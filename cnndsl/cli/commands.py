@@ -6,27 +6,34 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..diagnostics import SpecError
 from ..ir import Graph
+from ..report import printable
+from .passes import chosen_passes, passes_option
+from .precision import kept_nodes, precision_options
+from .quantising import int8_of, int8_options, print_report
 from .request import (
     CLEAN,
     FINDINGS,
     Failure,
     add_spec,
-    compile_spec,
     deliver,
+    failed,
     graph_of,
     keep_inputs,
     limits,
     show,
 )
+from .serving import serving, serving_options, triton_only
 
 
 def compile_options(command: argparse.ArgumentParser) -> None:
     add_spec(command)
-    command.add_argument("--to", choices=("onnx", "torch", "ir"), required=True, help="what to write")
+    command.add_argument("--to", choices=("onnx", "triton", "torch", "ir"), required=True, help="what to write")
     command.add_argument(
-        "-o", "--output", metavar="OUT", help="the file to write; - for standard output (default for torch and ir)"
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="the file to write, or the model repository; - for standard output (default for torch and ir)",
     )
     weights = command.add_mutually_exclusive_group()
     weights.add_argument("--weights", metavar="FILE", help="a .safetensors file with the weights")
@@ -41,6 +48,15 @@ def compile_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--verify", action="store_true", help="run ONNX Runtime against PyTorch before the file appears"
     )
+    command.add_argument(
+        "--verify-on",
+        metavar="DIR|FILE",
+        help="do that on images or an .npz file of inputs, 64 at most, in place of random numbers",
+    )
+    precision_options(command)
+    int8_options(command)
+    passes_option(command)
+    serving_options(command)
 
 
 def stats_options(command: argparse.ArgumentParser) -> None:
@@ -66,10 +82,15 @@ def doctor_options(command: argparse.ArgumentParser) -> None:
 def run_compile(arguments: argparse.Namespace) -> int:
     from .. import backends
 
-    if arguments.to != "onnx":
+    if arguments.to not in ("onnx", "triton"):
         _onnx_only(arguments)
+    if arguments.to != "triton":
+        triton_only(arguments)
+    elif arguments.output in (None, "-"):
+        raise Failure("--to triton needs a model repository, the folder of a server's models: -o REPO")
+    int8 = int8_of(arguments)
     graph = graph_of(arguments)
-    keep_inputs(arguments.output, arguments.spec, arguments.weights)
+    keep_inputs(arguments.output, arguments.spec, arguments.weights, arguments.calibrate)
     if arguments.to == "torch":
         return deliver(backends.torch_text(graph), arguments.output or "-")
     if arguments.to == "ir":
@@ -80,26 +101,45 @@ def run_compile(arguments: argparse.Namespace) -> int:
         arguments.seed or 0,
         arguments.no_weights,
         arguments.opset or backends.DEFAULT_OPSET,
-        arguments.verify,
+        arguments.verify or arguments.verify_on is not None,
         limits(arguments).max_params,
         arguments.with_preprocess,
+        chosen_passes(arguments),
+        "fp32" if int8 or arguments.precision is None else arguments.precision,
+        arguments.io_type or "fp32",
+        kept_nodes(arguments),
+        arguments.verify_on,
+        int8,
     )
     try:
-        written = backends.compile_onnx(graph, Path("/dev/stdout" if target == "-" else target), options)
+        if arguments.to == "triton":
+            served = serving(arguments, _default_output(arguments.spec, graph.name, ""))
+            written = backends.compile_triton(graph, Path(target), options, served)
+        else:
+            written = backends.compile_onnx(graph, Path("/dev/stdout" if target == "-" else target), options)
     except backends.Disagreement as failure:
         raise Failure(str(failure), FINDINGS) from None
     if written.warnings:
         show(written.warnings, arguments)
+    for notice in written.notices:
+        failed(printable(notice))
+    if arguments.as_json:
+        print_report(written)
+        return CLEAN
     for line in (*_open_sizes(graph), *written.remarks, *map(str, written.files)):
         print(line, file=sys.stderr if target == "-" else sys.stdout)
     return CLEAN
 
 
+_FOR_ONNX = ("weights", "seed", "no_weights", "with_preprocess", "opset", "verify", "verify_on", "passes", "no_fold_bn",
+             "precision", "io_type", "keep_fp32", "calibrate")  # fmt: skip
+
+
 def _onnx_only(arguments: argparse.Namespace) -> None:
     """Refuse the options that a module's source and a graph have no use for."""
-    for option in ("weights", "seed", "no_weights", "with_preprocess", "opset", "verify"):
+    for option in _FOR_ONNX:
         if getattr(arguments, option) not in (None, False):
-            raise Failure(f"--{option.replace('_', '-')} is for --to onnx")
+            raise Failure(f"--{option.replace('_', '-')} is for --to onnx and triton")
 
 
 def _open_sizes(graph: Graph) -> tuple[str, ...]:
@@ -127,16 +167,6 @@ def run_stats(arguments: argparse.Namespace) -> int:
         print(json.dumps(result.json(), indent=2))
     else:
         print(result.table())
-    return CLEAN
-
-
-def run_expand(arguments: argparse.Namespace) -> int:
-    from .expansion import expansion
-
-    compiled = compile_spec(arguments, arguments.spec)
-    if compiled.graph is None:
-        raise SpecError(compiled.diagnostics)
-    sys.stdout.write(expansion(compiled))
     return CLEAN
 
 

@@ -1,14 +1,57 @@
-"""A spec written out in which is silenced what is silenced in the spec."""
+"""expand: a spec written out, with what is silenced in it; and what the passes for inference make of it."""
 
 from __future__ import annotations
 
+import argparse
+import sys
+
 from ..api import findings
 from ..compiler import Compiled, Text, compile_text
-from ..expand import expand
+from ..diagnostics import SpecError
+from ..expand import expand, retraced
+from ..ir import Graph
 from ..limits import DEFAULT_LIMITS
 from ..lint.suppressions import Suppression, suppress, suppressions
 from ..parser import parse_file
+from ..passes import ALL, optimise
 from ..source import Source
+from .passes import chosen_passes, no_fold_option
+from .request import CLEAN, Failure, add_spec, compile_spec
+
+
+def expand_options(command: argparse.ArgumentParser) -> None:
+    add_spec(command, optional=True)
+    command.add_argument(
+        "--passes",
+        metavar="LIST",
+        nargs="?",
+        const="all",
+        help=f"the network as a file for inference has it, after these passes, by comma: {', '.join(ALL)} (default all)",
+    )
+    no_fold_option(command)
+
+
+def run_expand(arguments: argparse.Namespace) -> int:
+    if arguments.spec is None and arguments.passes not in (None, "all"):
+        arguments.spec, arguments.passes = arguments.passes, "all"  # `expand --passes SPEC`
+    if arguments.spec is None:
+        raise Failure("which spec? cnndsl expand SPEC")
+    if arguments.no_fold_bn and arguments.passes is None:
+        arguments.passes = "all"
+    names = None if arguments.passes is None else chosen_passes(arguments)
+    compiled = compile_spec(arguments, arguments.spec)
+    if compiled.graph is None:
+        raise SpecError(compiled.diagnostics)
+    sys.stdout.write(expansion(compiled) if names is None else _at_inference(compiled, compiled.graph, names))
+    return CLEAN
+
+
+def _at_inference(compiled: Compiled, graph: Graph, names: tuple[str, ...]) -> str:
+    """The text of the network after passes; what they do depends on the layers alone, so any weights do."""
+    from ..weights import initial
+
+    model = optimise(graph, initial(graph), names)
+    return expand(model.graph, retraced(compiled.elaborated.trace, graph, model))
 
 
 def expansion(compiled: Compiled) -> str:

@@ -125,10 +125,11 @@ def _tasks(
     others: list[str] = []
     problems: list[str] = []
     for argument in dict.fromkeys(written):
-        named = _files(argument, configurations)
+        unread = len(problems)
+        named = _files(argument, configurations, problems)
         if named is None:
             others.append(argument)
-        elif not named:
+        elif not named and len(problems) == unread:
             problems.append(_nothing(argument))
         for name in named or ():
             files.setdefault(os.path.abspath(name).replace(os.sep, "/"), name)  # noqa: PTH100
@@ -139,15 +140,15 @@ def _tasks(
     return tasks + [Task(other, None, found) for other in others for found in settled.of(Path())], problems
 
 
-def _files(argument: str, configurations: Configurations) -> list[str] | None:
-    """The names of the files that an argument means; None for what is no path."""
+def _files(argument: str, configurations: Configurations, problems: list[str]) -> list[str] | None:
+    """The names of the files that an argument means; None for what is no path. What cannot be read is a problem."""
     if argument == "-" or argument.startswith("zoo:"):
         return None
     if names_a_file(argument) and os.path.isfile(argument):  # noqa: PTH113
         return [argument]
     from ..workspace import specs
 
-    found = specs(argument, configurations)
+    found = specs(argument, configurations, problems)
     if found is not None:
         return [one.name for one in found]
     return [argument] if names_a_file(argument) else None
@@ -289,18 +290,22 @@ def show_findings(outcomes: Sequence[Outcome], arguments: argparse.Namespace, *,
     elif form == "github" and found:
         tell(report.render("full", found, context.replace(colour=sys.stderr.isatty())))
     if arguments.statistics:
-        tell(_statistics(found), stream)
+        tell(_statistics(found, form), stream)
     elif found or form not in ("full", "concise", "github"):
         tell(report.render(form, found, context.replace(colour=stream.isatty())), stream)
     elif not quiet and form != "github" and stream is sys.stdout:
         tell("no findings" if len(names) == 1 else f"no findings in {len(names)} specs", stream)
 
 
-def _statistics(findings: Sequence[Diagnostic]) -> str:
-    """How often each rule fires, the most frequent first."""
+def _statistics(findings: Sequence[Diagnostic], form: str) -> str:
+    """How often each rule fires, the most frequent first; as JSON where that is the form."""
     counts: dict[tuple[str, str], int] = {}
     for finding in findings:
         key = finding.code, finding.name
         counts[key] = counts.get(key, 0) + 1
     rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    if form == "json":
+        import json
+
+        return json.dumps([{"code": code, "name": name, "count": count} for (code, name), count in rows], indent=2)
     return "\n".join(f"{count:>7,}  {code}  {name}" for (code, name), count in rows) or "no findings"

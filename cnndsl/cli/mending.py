@@ -8,11 +8,11 @@ from typing import Final
 
 from ..batch import Asked, Outcome, found_in, in_order
 from ..compiler import Text, compile_text
-from ..diagnostics import Diagnostic
+from ..diagnostics import Diagnostic, told
 from ..files import write_bytes
 from ..fix import Mended, difference, mend
 from ..source import Source
-from .request import CLEAN, FINDINGS, failed, said
+from .request import CLEAN, FINDINGS, failed
 from .streams import tell
 
 _MARK: Final = b"\xef\xbb\xbf"
@@ -49,7 +49,7 @@ class _Mending:
         try:
             self._deliver(text, after, changed)
         except OSError as problem:
-            self.code = failed(said(problem))
+            self.code = failed(told(problem))
             return outcome
         if result is None:
             return outcome

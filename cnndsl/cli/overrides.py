@@ -52,7 +52,10 @@ def overrides_of(arguments: argparse.Namespace) -> Overrides:
     """What the arguments set; Failure for what is none."""
     chosen = []
     for option in ("select", "extend_select", "ignore"):
-        words = [word for given in getattr(arguments, option) for word in given.split(",") if word.strip()]
+        written = getattr(arguments, option)
+        words = [word for given in written for word in given.split(",") if word.strip()]
+        if written and not words:
+            raise Failure(f"--{option.replace('_', '-')} names no rule; write codes, beginnings of codes, names or ALL")
         try:
             chosen.append(tuple(entry(word) for word in words))
         except ValueError as problem:

@@ -28,13 +28,6 @@ class Failure(Exception):
         self.code = code
 
 
-def said(failure: Exception) -> str:
-    """A failure in words for the user."""
-    if isinstance(failure, OSError) and failure.strerror:
-        return f"{failure.strerror}: {failure.filename}" if failure.filename else failure.strerror
-    return str(failure)
-
-
 def failed(message: str, code: int = ERROR) -> int:
     """Tell the user what stands in the way; the exit code."""
     tell(f"cnndsl: {message}")
@@ -47,6 +40,7 @@ def add_spec(
     option: bool = False,
     folders: bool = False,
     required: bool = True,
+    optional: bool = False,
 ) -> None:
     """The arguments of a command that reads a spec, or several; `option` makes it `--spec`; `folders` counts as specs."""
     forms = "a .cnn file, - for standard input, zoo:NAME, or the notation itself"
@@ -57,7 +51,7 @@ def add_spec(
             "spec", metavar="SPEC", nargs="*", default=["."], help=f"a folder, a pattern, {forms}; default: this folder"
         )
     else:
-        command.add_argument("spec", metavar="SPEC", nargs="+" if many else None, help=forms)
+        command.add_argument("spec", metavar="SPEC", nargs="+" if many else "?" if optional else None, help=forms)
     command.add_argument(
         "--set",
         metavar="NAME=VALUE",

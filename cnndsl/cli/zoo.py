@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .. import zoo
 from ..compiler import read_spec
 from .request import CLEAN, Failure, add_spec, graph_of, keep_inputs
+from .streams import tell
 
 if TYPE_CHECKING:
     from ..compare import Measured
@@ -124,7 +125,10 @@ def run_compare(arguments: argparse.Namespace) -> int:
     if arguments.output:
         from ..picture import draw
 
-        draw(found, arguments.output)
+        for row in draw(found, arguments.output):
+            tell(
+                f"{row.name} is not in the picture: it has no parameters, or its costs depend on its input; see --input"
+            )
     if arguments.json:
         print(json.dumps([row.json() for row in found], indent=2))
     else:

@@ -146,9 +146,12 @@ class Build:
         self.report(Diagnostic(code, Severity.ERROR, message, span, notes=notes, **rest))
         return NOWHERE
 
-    def abort(self, code: str, message: str, span: Span, option: str) -> Aborted:
-        """Report that a limit is reached; to be raised."""
-        self.error(code, message, span, help=f"if it is meant, raise the limit with {option}")
+    def abort(self, code: str, message: str, span: Span, option: str | None) -> Aborted:
+        """Report that a limit is reached, one that an option raises or none does; to be raised."""
+        advice = (
+            f"if it is meant, raise the limit with {option}" if option else "nest less: no option raises this limit"
+        )
+        self.error(code, message, span, help=advice)
         return Aborted()
 
     def chain(self, x: int) -> tuple[str, ...]:
@@ -201,7 +204,7 @@ class Build:
             self.spend(0, stage.span)
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise self.abort("CNN007", f"stages nest more than {MAX_DEPTH} deep", stage.span, "nothing: nest less")
+            raise self.abort("CNN007", f"stages nest more than {MAX_DEPTH} deep", stage.span, None)
         value = self.rules[type(stage)](self, stage, x, frame, label)
         self._depth -= 1
         return value

@@ -150,7 +150,9 @@ def _write(graph: fx.Graph, step: Step, values: dict[int, Any]) -> None:
     if step.op is not None:
         values[step.results[0]] = EXPRESSIONS[type(step.op)](graph, step.op, arguments, step.ranks)
         return
-    result = graph.call_module(step.member, arguments)
+    # fx names the result after the member, in lower case: one named `Self` would hide the module
+    name = f"{step.member}_" if step.member.lower() == "self" else None
+    result = graph.create_node("call_module", step.member, arguments, name=name)
     if len(step.results) == 1:
         values[step.results[0]] = result
         return

@@ -18,6 +18,11 @@ class NumberTooLargeError(Exception):
     """A numeral beyond what is computed with; its text says what is allowed."""
 
 
+def is_numeral(text: str) -> bool:
+    """Whether a text is a number of the language: `3`, `0.5`, `1e-5`, `25.6M` or `1MiB`."""
+    return _NUMBER.match(text) is not None
+
+
 def whole_value(digits: str) -> int:
     """The integer that digits stand for."""
     if len(digits) > _MOST_CHARACTERS:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from ...ops.conv import Conv, ConvTranspose
 from ...ops.linear import Flatten, Linear
-from .emit import NEARLY_ZERO, Attribute, Emitter
+from ...shape import Shape
+from .emit import Attribute, Emitter
 from .reduce import stretch
+
+_TO_THE_END = 2**63 - 1
 
 
 def conv(op: Conv, at: Emitter) -> None:
@@ -31,14 +34,38 @@ def conv_transpose(op: ConvTranspose, at: Emitter) -> None:
     if not any(beyond):
         at.emit("ConvTranspose", at.input, *_weights(at), **attributes)
         return
+    if _vanishes(op, at.shapes[0], beyond):
+        _cut_out(op, at)
+        return
     weight, *bias = _weights(at)
     value = at.part("convolved", "ConvTranspose", at.input, weight, **attributes)
     pads = (0, 0, *[0] * at.rank, 0, 0, *beyond)
-    inputs = (value, at.integers("pads", pads), at.floats("zero", 0.0 if bias else NEARLY_ZERO))
+    inputs = (value, at.integers("pads", pads), at.floats("zero", 0.0 if bias else at.nearly_zero))
     if not bias:
         at.emit("Pad", *inputs)
         return
     at.emit("Add", at.part("padded", "Pad", *inputs), stretch(at, bias[0], at.rank))
+
+
+def _vanishes(op: ConvTranspose, x: Shape, beyond: list[int]) -> bool:
+    """Whether nothing may be left before the zeros are put on; an open size may be 1."""
+    sizes = op.sizes(x.replace(spatial=tuple(n if isinstance(n, int) else 1 for n in x.spatial)))
+    return any(isinstance(n, int) and n <= more for n, more in zip(sizes, beyond, strict=True))
+
+
+def _cut_out(op: ConvTranspose, at: Emitter) -> None:
+    """Everything that the convolution makes, the zeros at its end, and of those what the padding leaves."""
+    weight, *bias = _weights(at)
+    value = at.part("convolved", "ConvTranspose", at.input, weight, **_attributes(op), pads=[0] * 2 * at.rank)
+    pads = (0, 0, *[0] * at.rank, 0, 0, *op.output_padding)
+    zero = at.floats("zero", 0.0 if bias else at.nearly_zero)
+    padded = at.part("padded", "Pad", value, at.integers("pads", pads), zero)
+    stops = at.integers("stops", [-pad if pad else _TO_THE_END for pad in op.pad])
+    bounds = (at.integers("starts", op.pad), stops, at.integers("axes", range(2, at.rank + 2)))
+    if not bias:
+        at.emit("Slice", padded, *bounds)
+        return
+    at.emit("Add", at.part("cut", "Slice", padded, *bounds), stretch(at, bias[0], at.rank))
 
 
 def _weights(at: Emitter) -> list[str]:

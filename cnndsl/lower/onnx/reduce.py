@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .emit import Array, Attribute, Emitter
+from ...weights import Array
+from .emit import Attribute, Emitter
 
 _AXES_AS_INPUT_OPSET = 18
 

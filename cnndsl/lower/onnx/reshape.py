@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...ops.reshape import Crop, Pad, Scale, Shuffle, Slice, Upsample
-from .emit import NEARLY_ZERO, Emitter
+from .emit import Emitter
 from .reduce import stretch
 
 _TO_THE_END = 2**63 - 1
@@ -14,7 +14,7 @@ _PAD_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}
 
 def upsample(op: Upsample, at: Emitter) -> None:
     """Resize with PyTorch's rules: source pixel floor(i/scale) for nearest, half-pixel centres for linear."""
-    scales = at.floats("scales", np.array((1, 1, *op.scale)))
+    scales = at.floats("scales", np.array((1, 1, *op.scale)), "fp32")
     if op.mode == "nearest":
         rules = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     else:
@@ -44,7 +44,7 @@ def pad(op: Pad, at: Emitter) -> None:
     inputs = [at.input, at.integers("pads", (0, first, *before, 0, last, *after))]
     if op.mode == "constant":
         fused = op.value == 0 and at.node.name in at.draft.beyond_convolutions
-        inputs.append(at.floats("value", NEARLY_ZERO if fused else float(op.value)))
+        inputs.append(at.floats("value", at.nearly_zero if fused else float(op.value)))
     at.emit("Pad", *inputs, mode=_PAD_MODES[op.mode])
 
 

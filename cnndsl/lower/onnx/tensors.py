@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto
 
 from ...files import reserve
-from ...weights import Normal
-from .emit import Array, Value
+from ...weights import Value, blocks_of
 
 LARGEST_MESSAGE = 2**31 - 1
 """What a protobuf message may weigh, in bytes."""
@@ -24,6 +22,12 @@ _INLINE, _PAGE = 1024, 4096
 
 Stored = list[tuple[str, Value]]
 
+_TYPES = {
+    np.dtype(np.float32): TensorProto.FLOAT,
+    np.dtype(np.float16): TensorProto.FLOAT16,
+    np.dtype(np.int64): TensorProto.INT64,
+}
+
 
 def size(model: ModelProto, stored: Stored) -> int:
     """The bytes of the message with its arrays, within a few for each."""
@@ -36,7 +40,7 @@ def embed(model: ModelProto, stored: Stored) -> None:
     for name, array in stored:
         tensor = model.graph.initializer.add()
         tensor.CopyFrom(_header(name, array))
-        tensor.raw_data = b"".join(block.tobytes() for block in _blocks(array))
+        tensor.raw_data = b"".join(block.tobytes() for block in blocks_of(array))
 
 
 def stream(file: BinaryIO, model: ModelProto, stored: Stored) -> None:
@@ -61,7 +65,7 @@ def stream(file: BinaryIO, model: ModelProto, stored: Stored) -> None:
     file.write(start + graph)
     for header, array in initialisers:
         file.write(header)
-        for block in _blocks(array):
+        for block in blocks_of(array):
             file.write(block.data)
 
 
@@ -73,7 +77,7 @@ def externalise(model: ModelProto, stored: Stored, file: BinaryIO, location: str
         tensor = model.graph.initializer.add()
         tensor.CopyFrom(_header(name, array))
         if array.nbytes < _INLINE:
-            tensor.raw_data = b"".join(block.tobytes() for block in _blocks(array))
+            tensor.raw_data = b"".join(block.tobytes() for block in blocks_of(array))
             continue
         offset += -offset % _PAGE  # whole pages, so that a runtime can map them into memory
         tensor.data_location = TensorProto.EXTERNAL
@@ -85,18 +89,12 @@ def externalise(model: ModelProto, stored: Stored, file: BinaryIO, location: str
     reserve(file, offset)
     for start, array in outside:
         file.write(bytes(start - file.tell()))
-        for block in _blocks(array):
+        for block in blocks_of(array):
             file.write(block.data)
 
 
-def _blocks(value: Value) -> Iterator[Array]:
-    """The numbers of an array in order; what is drawn on the way comes in blocks that are valid one at a time."""
-    return value.blocks() if isinstance(value, Normal) else iter((value,))
-
-
 def _header(name: str, array: Value) -> TensorProto:
-    kind = TensorProto.INT64 if array.dtype == np.int64 else TensorProto.FLOAT
-    return TensorProto(name=name, data_type=kind, dims=array.shape)
+    return TensorProto(name=name, data_type=_TYPES[array.dtype], dims=array.shape)
 
 
 def _varint(number: int) -> bytes:

@@ -1,0 +1,173 @@
+"""Sessions of ONNX Runtime with bound inputs and outputs, and which nodes of them run where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from ..extras import GPU_BUILD, need, preload
+from ..record import Record
+from .errors import CannotBench, FellBack, explained
+from .file import ModelFile
+from .plan import Plan, Value, plan_of
+from .settings import PROVIDERS, Configuration
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.generic]
+
+
+class Placement(Record):
+    """The names of the nodes that each provider runs; None where this ONNX Runtime does not say."""
+
+    nodes: Mapping[str, tuple[str, ...]] | None
+
+    def elsewhere(self, provider: str) -> tuple[str, ...]:
+        """The nodes that do not run on a provider, each with the one that it runs on."""
+        if self.nodes is None:
+            return ()
+        return tuple(f"{name} ({other})" for other, names in self.nodes.items() if other != provider for name in names)
+
+    def json(self) -> dict[str, list[str]] | None:
+        """Plain data."""
+        return None if self.nodes is None else {provider: list(names) for provider, names in self.nodes.items()}
+
+
+class Bound:
+    """A session with one input and its outputs bound to memory of the device: `run` moves nothing to or from it."""
+
+    def __init__(self, plan: Plan, configuration: Configuration, engines: str, example: Array) -> None:
+        runtime = _runtime(configuration.provider)
+        doing = f"with a batch of {plan.batch} ({configuration})"
+        try:
+            session = _open(runtime, plan, configuration, engines)
+            device = "cuda" if configuration.on_gpu else "cpu"
+            make = runtime.OrtValue
+            self._input = make.ortvalue_from_numpy(example, device, 0)
+            self._outputs = [make.ortvalue_from_shape_and_type(o.shape, _type(o), device, 0) for o in plan.outputs]
+            self._binding = session.io_binding()
+            self._binding.bind_ortvalue_input(plan.input.name, self._input)
+            for end, value in zip(plan.outputs, self._outputs, strict=True):
+                self._binding.bind_ortvalue_output(end.name, value)
+        except Exception as error:
+            raise explained(error, doing) from None
+        self._session = session
+        self._doing = doing
+
+    def run(self) -> None:
+        """One batch, to the end; raises CannotBench."""
+        try:
+            self._session.run_with_iobinding(self._binding)
+            self._binding.synchronize_outputs()
+        except Exception as error:
+            raise explained(error, self._doing) from None
+
+    def outputs(self) -> list[Array]:
+        """Copies of what the last run gave."""
+        return [value.numpy().copy() for value in self._outputs]
+
+
+def examine(
+    file: ModelFile, configuration: Configuration, batch: int | None, size: Sequence[int] | None, engines: str
+) -> tuple[Plan, Placement]:
+    """Run a model once, with everything allowed: the plan with its outputs, and which nodes ran where.
+
+    Raises CannotBench where the provider is not there or the model does not run, FellBack where a node ran elsewhere.
+    """
+    provider, configuration = PROVIDERS[configuration.provider], configuration.uncaptured
+    runtime = _runtime(configuration.provider)
+    plan = plan_of(file, batch, size)
+    options = _options(runtime, plan, configuration)
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    session = _started(runtime, plan, configuration, engines, options)
+    placement = _placement(session)
+    lost = placement.elsewhere(provider)
+    if lost:
+        shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+        raise FellBack(f"{configuration.provider} was asked for, and does not run {shown}")
+    doing = f"with an input of {'x'.join(map(str, plan.input.shape))}"
+    try:
+        found = session.run(None, {plan.input.name: plan.example()})
+    except Exception as error:
+        raise explained(error, doing) from None
+    ends = zip(session.get_outputs(), found, strict=True)
+    outputs = tuple(Value(end.name, value.dtype.name, tuple(value.shape)) for end, value in ends)
+    return plan.replace(outputs=outputs), placement
+
+
+def _type(end: Value) -> Any:
+    import numpy as np
+
+    return np.dtype(end.type).type
+
+
+def _runtime(provider: str) -> Any:
+    """ONNX Runtime, if it has a provider; raises CannotBench, MissingExtra."""
+    runtime = need("onnxruntime", "cpu" if provider == "cpu" else "gpu")
+    if PROVIDERS[provider] not in runtime.get_available_providers():
+        raise CannotBench(f"this ONNX Runtime has no {PROVIDERS[provider]}: {GPU_BUILD}")
+    if provider != "cpu":
+        preload(runtime)
+    return runtime
+
+
+def _quiet(runtime: Any) -> Any:
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    return options
+
+
+def _options(runtime: Any, plan: Plan, configuration: Configuration) -> Any:
+    """The options of a session for one plan."""
+    options = _quiet(runtime)
+    for name, size in plan.dimensions:
+        options.add_free_dimension_override_by_name(name, size)
+    for name, value in configuration.session_options:
+        setattr(options, name, _meant(runtime, value))
+    return options
+
+
+def _meant(runtime: Any, value: str) -> Any:
+    """A value as it is written in Python: a number, a truth value, or a name of ONNX Runtime."""
+    if value.isdigit():
+        return int(value)
+    if value in ("True", "False"):
+        return value == "True"
+    return reduce(getattr, value.split("."), runtime)
+
+
+def _open(runtime: Any, plan: Plan, configuration: Configuration, engines: str) -> Any:
+    """A session that refuses to run anything elsewhere."""
+    options = _options(runtime, plan, configuration)
+    if configuration.on_gpu:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    return _started(runtime, plan, configuration, engines, options)
+
+
+def _started(runtime: Any, plan: Plan, configuration: Configuration, engines: str, options: Any) -> Any:
+    """A session, whose provider is the one that was asked for; ONNX Runtime goes on without one that does not start."""
+    provider = PROVIDERS[configuration.provider]
+    own = configuration.provider_options(engines, plan.precision)
+    try:
+        session = runtime.InferenceSession(plan.path, options, providers=[(provider, own)], enable_fallback=False)
+    except Exception as error:
+        if "fallback to cpu ep" in str(error).lower():
+            raise FellBack(f"{configuration.provider} was asked for, and does not run every node") from None
+        raise explained(error, f"when {provider} starts") from None
+    found = session.get_providers()[0]
+    if found != provider:
+        raise CannotBench(f"{provider} does not start here, and ONNX Runtime took {found}: {GPU_BUILD}")
+    return session
+
+
+def _placement(session: Any) -> Placement:
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return Placement(None)
+    found: dict[str, tuple[str, ...]] = {}
+    for part in session.get_provider_graph_assignment_info():
+        names = tuple(node.name or node.op_type for node in part.get_nodes())
+        found[part.ep_name] = (*found.get(part.ep_name, ()), *names)
+    return Placement(found)

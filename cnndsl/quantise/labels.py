@@ -1,0 +1,65 @@
+"""Which class each input is of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..ir import Graph
+from .samples import Labels, UnfitData, times
+
+
+def fitting_labels(labels: npt.NDArray[Any], count: int, graph: Graph, what: str) -> Labels:
+    """Labels as indices of classes; raises UnfitData where they are not that, or the network classifies nothing."""
+    classes = class_count(graph, what)
+    if labels.shape != (count,):
+        raise UnfitData(
+            f"{what} holds {count} inputs and labels of {times(labels.shape)}; one index an input is wanted"
+        )
+    if labels.dtype.kind not in "iu":
+        raise UnfitData(f"the labels in {what} are {labels.dtype}; whole numbers from 0 are wanted")
+    if int(labels.min()) < 0 or int(labels.max()) >= classes:
+        raise UnfitData(
+            f"the labels in {what} go from {labels.min()} to {labels.max()}; the network has {classes} classes"
+        )
+    return labels.astype(np.int64)
+
+
+def classifies(graph: Graph) -> bool:
+    """Whether a network gives one score a class."""
+    shape = graph.nodes[graph.output].shape
+    return isinstance(shape.channels, int) and all(size == 1 for size in shape.spatial)
+
+
+def class_count(graph: Graph, what: str) -> int:
+    """How many classes a network tells apart; raises UnfitData where it is no classifier."""
+    shape = graph.nodes[graph.output].shape
+    if not classifies(graph) or not isinstance(shape.channels, int):
+        raise UnfitData(f"{what} has labels, and the network gives {shape}, not one score a class: leave them out")
+    return shape.channels
+
+
+def classes_of(names: Sequence[str], graph: Graph, what: str) -> dict[str, int]:
+    """The index of the class that each subfolder stands for.
+
+    Its name is one of the spec's labels, or the index itself; else the folders stand for the classes in the order of their
+    names, as torchvision's ImageFolder has it, and must be as many. Raises UnfitData.
+    """
+    count = class_count(graph, what)
+    labels = None if graph.preprocess is None else graph.preprocess.labels
+    if labels is not None and set(names) <= set(labels):
+        return {name: labels.index(name) for name in names}
+    if all(name.isascii() and name.isdigit() for name in names):
+        indices = {name: int(name) for name in names}
+        if max(indices.values()) < count:
+            return indices
+    if len(names) == count:
+        return {name: index for index, name in enumerate(sorted(names))}
+    unknown = sorted(set(names) - set(labels or ()))
+    raise UnfitData(
+        f"{what} has {len(names)} subfolders for {count} classes, and {unknown[0]} is none of their labels: name each "
+        "subfolder after a label or an index of a class, or put all images into one folder without classes"
+    )

@@ -1,0 +1,70 @@
+"""Models run on inputs: what they decide, and how far their scores are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf, log10
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import ModelProto
+
+from ..extras import need
+from .calibration import INPUT
+from .samples import Labels, Samples, UnfitData
+
+Scores = list[npt.NDArray[np.float32]]
+
+
+def run(model: ModelProto, samples: Samples, folder: Path, output: str | None = None) -> Scores:
+    """The outputs of a model, or another of its values, a batch each; `folder` has the weights that are outside of it.
+
+    Raises UnfitData where the model fails.
+    """
+    runtime = need("onnxruntime", "cpu")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    draft = model
+    if output is not None:
+        draft = ModelProto()
+        draft.CopyFrom(model)
+        draft.graph.output.add(name=output)
+    try:
+        session: Any = runtime.InferenceSession(draft.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        names = [output] if output is not None else None
+        return [session.run(names, {INPUT: batch})[0] for batch in samples.batches()]
+    except Exception as error:  # ONNX Runtime's errors have no base of their own
+        raise UnfitData(f"ONNX Runtime does not run the network on this data: {str(error).splitlines()[0]}") from None
+
+
+def decisions(outputs: Scores) -> npt.NDArray[np.int64]:
+    """The class of each input, or of each position; of one score a position, whether it is in favour."""
+    return np.concatenate([_decided(values) for values in outputs])
+
+
+def _decided(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    if values.shape[1] == 1:
+        inside = bool((values >= 0).all() and (values <= 1).all())
+        return (values.ravel() > (0.5 if inside else 0)).astype(np.int64)
+    first: npt.NDArray[np.int64] = values.argmax(axis=1).ravel()
+    return first
+
+
+def right(decided: npt.NDArray[np.int64], labels: Labels) -> float:
+    """The fraction of inputs that are decided as labelled."""
+    return float((decided == labels).mean())
+
+
+def sqnr(expected: Scores, found: Scores) -> float:
+    """The power of what is expected over that of the difference, in decibels; infinite where there is none."""
+    signal = sum(float(np.square(values, dtype=np.float64).sum()) for values in expected)
+    pairs: Iterator[tuple[Any, Any]] = zip(expected, found, strict=True)
+    noise = sum(float(np.square(theirs.astype(np.float64) - ours).sum()) for ours, theirs in pairs)
+    if noise == 0:
+        return inf
+    if not np.isfinite(noise) or signal == 0:
+        return -inf
+    return 10 * log10(signal / noise)

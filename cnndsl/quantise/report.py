@@ -1,0 +1,140 @@
+"""What quantising found: how sensitive each layer is, which stay in float, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+from typing import Any
+
+from ..record import Record
+from .hardware import Support
+
+ENOUGH = 32
+"""Inputs whose ranges are near those of many."""
+_MOST_NAMED = 8
+
+
+class Layer(Record):
+    """A layer that may be quantised: its name and operation, how much noise it alone makes, and whether it stays in float.
+
+    `sqnr` is the ratio of the network's scores to what quantising this layer alone changes in them, in decibels.
+    """
+
+    name: str
+    operation: str
+    sqnr: float
+    floating: bool = False
+
+
+class Step(Record):
+    """One measurement: how many of the most sensitive layers were in float, and the points lost."""
+
+    floating: int
+    lost: float
+
+
+class Report(Record):
+    """Everything there is to say of an INT8 model; accuracies and the agreement with FP32 as fractions.
+
+    Without labels `accuracy` is None, and the agreement stands in for it.
+    """
+
+    support: Support
+    activations: str
+    reduced: bool
+    calibrated_on: int
+    measured_on: int
+    layers: tuple[Layer, ...]
+    steps: tuple[Step, ...]
+    allowed: float
+    agreement: float
+    accuracy: tuple[float, float] | None = None
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> float:
+        """Points of accuracy, or of agreement, that are lost."""
+        if self.accuracy is None:
+            return 100 * (1 - self.agreement)
+        return 100 * (self.accuracy[0] - self.accuracy[1])
+
+    @property
+    def floating(self) -> tuple[str, ...]:
+        """The names of the layers in float."""
+        return tuple(layer.name for layer in self.layers if layer.floating)
+
+    def notices(self) -> tuple[str, ...]:
+        """What someone should know before the model is used: skipped images, too few, a target without fast INT8."""
+        few = f"calibrated on only {_images(self.calibrated_on)}: ranges of {ENOUGH} and more are safer"
+        warnings = (self.support.warning, few if self.calibrated_on < ENOUGH else None)
+        skipped = tuple(f"{reason}; left out" for reason in self.skipped)
+        return skipped + tuple(f"warning: {warning}" for warning in warnings if warning is not None)
+
+    def json(self) -> dict[str, Any]:
+        """Plain data."""
+        fp32, int8 = self.accuracy or (None, None)
+        return {
+            "precision": "int8",
+            "provider": self.support.provider,
+            "fast": self.support.fast,
+            "activations": self.activations,
+            "weight_bits": 7 if self.reduced else 8,
+            "calibrated_on": self.calibrated_on,
+            "measured_on": self.measured_on,
+            "labelled": self.accuracy is not None,
+            "accuracy_fp32": fp32,
+            "accuracy_int8": int8,
+            "agreement": self.agreement,
+            "lost_points": self.lost,
+            "allowed_points": self.allowed,
+            "float_layers": list(self.floating),
+            "layers": [
+                {
+                    "name": layer.name,
+                    "operation": layer.operation,
+                    "sqnr_db": layer.sqnr if isfinite(layer.sqnr) else None,
+                    "precision": "float" if layer.floating else "int8",
+                }
+                for layer in self.layers
+            ],
+            "measurements": [{"float_layers": step.floating, "lost_points": step.lost} for step in self.steps],
+            "skipped_images": list(self.skipped),
+            "warnings": [] if self.support.warning is None else [self.support.warning],
+        }
+
+    def lines(self) -> Iterator[str]:
+        """For a terminal: a row a layer, the most sensitive first, and what it comes to."""
+        widths = [max(len(text) for text in column) for column in zip(*self._rows(), strict=True)]
+        for name, operation, sqnr, precision in self._rows():
+            yield f"{name:{widths[0]}}  {operation:{widths[1]}}  {sqnr:>{widths[2]}}  {precision}"
+        bits = "7 bits" if self.reduced else "int8"
+        yield f"calibrated on {_images(self.calibrated_on)}: weights {bits} a channel, activations {self.activations}"
+        yield self._cost()
+        yield f"{len(self.layers) - len(self.floating)} of {len(self.layers)} layers in INT8{self._kept()}"
+
+    def _rows(self) -> Iterator[tuple[str, str, str, str]]:
+        yield "layer", "operation", "SQNR", "precision"
+        for layer in sorted(self.layers, key=lambda layer: layer.sqnr):
+            said = f"{layer.sqnr:.1f} dB" if isfinite(layer.sqnr) else "exact" if layer.sqnr > 0 else "broken"
+            yield layer.name, layer.operation, said, "float" if layer.floating else "int8"
+
+    def _cost(self) -> str:
+        measured = f"on {_images(self.measured_on)}"
+        if self.accuracy is None:
+            return (
+                f"no labels, so top-1 agreement with FP32 stands in for accuracy: {self.agreement:.2%} {measured}, "
+                f"at least {100 - self.allowed:g}% wanted"
+            )
+        fp32, int8 = self.accuracy
+        change = f"{self.lost:.2f} points lost" if self.lost >= 0 else f"{-self.lost:.2f} points won"
+        return f"accuracy {measured}: FP32 {fp32:.2%}, INT8 {int8:.2%}, {change}, at most {self.allowed:g} allowed"
+
+    def _kept(self) -> str:
+        if not self.floating:
+            return ""
+        more = len(self.floating) - _MOST_NAMED
+        return f"; in float: {', '.join(self.floating[:_MOST_NAMED])}{f' and {more} more' if more > 0 else ''}"
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'s' * (count != 1)}"

@@ -1,0 +1,181 @@
+"""A model repository: `NAME/config.pbtxt`, `NAME/labels.txt`, `NAME/VERSION/model.onnx`.
+
+https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/model_repository.html
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from ..files import OutputFiles
+from ..interrupts import Undoing
+from ..ir import Graph
+from ..lower.onnx.ends import read_ends
+from ..preprocess import Preprocess, channels_of
+from ..verify import smallest_sizes
+from .settings import LABELS, CannotServe, Serving, classifies, config
+
+MODEL: Final = "model.onnx"
+CONFIG: Final = "config.pbtxt"
+
+
+class Deployment:
+    """A model on its way into a repository: `model` is where to write it; `finish` puts all of it in place, or nothing.
+
+    It is made beside the repository, in which a server may look for models meanwhile. Other models and other versions
+    stay as they are. Raises CannotServe, OSError.
+    """
+
+    def __init__(self, repository: str | os.PathLike[str], serving: Serving) -> None:
+        refusal = serving.refusal()
+        if refusal is not None:
+            raise CannotServe(refusal)
+        self._given = Path(repository)
+        self._repository = Path(os.path.realpath(repository))
+        self._serving = serving
+        self._home = self._repository / serving.name
+        for folder in (self._repository, self._home):
+            if folder.exists() and not folder.is_dir():
+                raise NotADirectoryError(f"{folder} is a file, not a folder of a model repository")
+        self._version = str(serving.version or max(self._versions(), default=0) + 1)
+        if (self._home / self._version).exists():
+            raise CannotServe(f"version {self._version} of {serving.name} is there already: leave out --model-version")
+        self._undoing = Undoing()
+
+    def __enter__(self) -> Self:
+        self._undoing.__enter__()
+        try:
+            self._staging = Path(tempfile.mkdtemp(dir=self._beside(), prefix=".cnndsl-"))
+            (self._staging / self._serving.name / self._version).mkdir(parents=True)
+        except BaseException:
+            self._undoing.__exit__()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        where = error.filename if isinstance(error, OSError) else None
+        if isinstance(error, OSError) and isinstance(where, str) and Path(where).is_relative_to(self._staging):
+            error.filename = str(self._given / Path(where).relative_to(self._staging))  # no name that is gone at once
+        shutil.rmtree(self._staging, ignore_errors=True)
+        self._undoing.__exit__()
+
+    @property
+    def model(self) -> Path:
+        """The file to write, or the one to write others beside."""
+        return self._staging / self._serving.name / self._version / MODEL
+
+    def finish(self, graph: Graph, *, with_preprocess: bool = False) -> tuple[Path, ...]:
+        """Add the settings of the network's file and put the model in place; returns the files."""
+        ends = read_ends(self.model)
+        contract = graph.preprocess
+        labels = None if contract is None else contract.labels
+        images = contract if with_preprocess else None
+        layout = "nchw" if images is None else images.layout
+        texts = {CONFIG: config(self._serving, ends, _example(graph, images), layout, labels)}
+        if labels is not None and classifies(ends.outputs[0]):
+            texts[LABELS] = "".join(f"{' '.join(label.splitlines())}\n" for label in labels)
+        _gather(self.model.parent)
+        version = self.model.parent
+        files = [path.relative_to(version.parent) for path in sorted(version.rglob("*")) if path.is_file()]
+        new = not self._home.is_dir()
+        settings = self._publish_new(version.parent, texts) if new else self._publish_version(version, texts)
+        return tuple(self._given / self._serving.name / path for path in (*map(Path, settings), *files))
+
+    def _publish_new(self, home: Path, texts: Mapping[str, str]) -> tuple[str, ...]:
+        """Add a model; the settings that were written."""
+        for name, text in texts.items():
+            (home / name).write_text(text, encoding="utf-8")
+        made = not self._repository.is_dir()
+        self._repository.mkdir(exist_ok=True)
+        try:
+            home.rename(self._home)
+        except BaseException:
+            if made:
+                self._repository.rmdir()
+            raise
+        return tuple(texts)
+
+    def _publish_version(self, version: Path, texts: Mapping[str, str]) -> tuple[str, ...]:
+        """Add a version to a model that is there; the settings that were written."""
+        other = {name: text for name, text in texts.items() if self._former(name) != text}
+        settled = [name for name in other if self._former(name) is not None]
+        if settled and self._serving.existing is None:
+            raise CannotServe(self._difference(settled[0], other[settled[0]]))
+        if settled and self._serving.existing == "keep":
+            other = {}
+        target = self._home / version.name
+        version.rename(target)
+        try:
+            with OutputFiles() as files:
+                for name, text in other.items():
+                    files.open(self._home / name).write(text.encode())
+        except BaseException:
+            target.rename(version)
+            raise
+        return tuple(other)
+
+    def _former(self, name: str) -> str | None:
+        path = self._home / name
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+    def _difference(self, name: str, text: str) -> str:
+        """Where settings differ from those that are there, and what can be done."""
+        ours, theirs = text.splitlines(), (self._former(name) or "").splitlines()
+        first = next((i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), None)
+        at = min(len(ours), len(theirs)) if first is None else first
+        have, want = (lines[at].strip() if at < len(lines) else "nothing" for lines in (theirs, ours))
+        where = self._given / self._serving.name / name
+        return (
+            f"{where} is there already and has other settings: line {at + 1} is {have}, and would be {want}; "
+            "keep it with --existing-config keep, or write the new one with --existing-config replace"
+        )
+
+    def _versions(self) -> Iterator[int]:
+        """The versions that are there; a server takes no notice of names that begin with 0."""
+        names = (path.name for path in self._home.iterdir()) if self._home.is_dir() else ()
+        return (int(name) for name in names if re.fullmatch(r"[1-9][0-9]*", name))
+
+    def _beside(self) -> Path:
+        """Where the model is made: from where it can be renamed into the repository, best outside of it."""
+        parent = self._repository.parent
+        if not self._repository.is_dir():
+            if not parent.is_dir():
+                raise FileNotFoundError(f"{self._given} cannot be made: there is no folder {self._given.parent}")
+            return parent
+        near = parent.stat().st_dev == self._repository.stat().st_dev and os.access(parent, os.W_OK | os.X_OK)
+        return parent if near else self._repository
+
+
+def _gather(version: Path) -> None:
+    """A model of several files lies in a folder that is called as the one file would be."""
+    if len(list(version.iterdir())) == 1:
+        return
+    folder = version / f"{MODEL}.folder"
+    files = list(version.iterdir())
+    folder.mkdir()
+    for path in files:
+        path.rename(folder / path.name)
+    folder.rename(version / MODEL)
+
+
+def _example(graph: Graph, images: Preprocess | None) -> tuple[int, ...]:
+    """The shape of one input, an image where the file takes images; at an ordinary size where it is open."""
+    size = None if images is None else images.resize or images.crop
+    if images is None or size is None:
+        shape = graph.nodes[0].shape
+        fixed = shape if shape.fixed else shape.evaluate(smallest_sizes(graph)[-1])
+        if images is None:
+            return fixed.sizes()
+        size = fixed.sizes()[1], fixed.sizes()[2]
+    sides = size if isinstance(size, tuple) else (size, size)
+    channels = channels_of(images.image)
+    return (*sides, channels) if images.layout == "nhwc" else (channels, *sides)
