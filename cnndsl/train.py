@@ -182,7 +182,7 @@ def _bar(steps: int, progress: bool) -> Iterator[Callable[[float], None]]:
     if not progress:
         yield lambda _loss: None
         return
-    with need("tqdm", "train").tqdm(total=steps, desc="training", unit="step") as bar:
+    with need("tqdm", "train").tqdm(total=steps, desc="training", unit="step", disable=None) as bar:
 
         def advance(loss: float) -> None:
             bar.set_postfix(loss=f"{loss:.4f}", refresh=False)

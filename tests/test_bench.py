@@ -27,7 +27,7 @@ from cnndsl.bench import fresh, measure, sessions
 from cnndsl.bench.compared import RESIZED
 from cnndsl.bench.errors import CannotBench, OutOfMemory, explained
 from cnndsl.bench.file import End
-from cnndsl.bench.measure import SWEEP_SHARE
+from cnndsl.bench.measure import SWEEP_SHARE, Row, _settled
 from cnndsl.bench.plan import plan_of
 from cnndsl.bench.settings import OPTIONS, PROVIDERS, Configuration, fixed
 from cnndsl.bench.snippet import snippet
@@ -616,3 +616,13 @@ def test_the_page_says_what_the_code_does() -> None:
     )
     assert f"how long each session is timed ({SECONDS:g})" in text and SWEEP_SHARE == 0.25
     assert (ROUNDS, LEAST, WARM) == (10, 3, 0.2)
+
+
+def test_what_gains_nothing_in_the_end_is_not_kept() -> None:
+    """The sweep is short: what it finds is timed once more beside the defaults."""
+    start, found = Configuration("cpu"), Configuration("cpu", (("intra_op_num_threads", "1"),))
+    fast, slow = Timing((1e-3, 1e-3)), Timing((2e-3, 2e-3))
+    rows = (Row("best", slow), Row("defaults", fast), Row("torch", slow))
+    assert _settled(start, found, rows) == (start, (Row("best", fast), Row("torch", slow)))
+    rows = (Row("best", fast), Row("defaults", slow), Row("torch", slow))
+    assert _settled(start, found, rows) == (found, rows)

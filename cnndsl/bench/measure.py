@@ -20,7 +20,7 @@ from .plan import Plan
 from .sessions import Bound, Placement, examine
 from .settings import OPTIONS, Configuration
 from .snippet import snippet
-from .sweep import Trial, swept, trials
+from .sweep import GAIN, Trial, swept, trials
 from .timing import Timing, in_turns
 
 BEST, DEFAULT, EAGER, COMPILED = "best", "defaults", "torch", "torch.compile"
@@ -133,6 +133,7 @@ def bench(
                 tried = frozenset(option.name for option in OPTIONS[start.provider]) if not sweep else held
                 best, found = swept(plan, start, tried, engines, seconds * SWEEP_SHARE, step)
                 rows = _rows(plan, file, start, best, engines, seconds, torch)
+                best, rows = _settled(start, best, rows)
                 step()
                 own = alone(batch, fresh, plan, best, engines)
                 step()
@@ -170,6 +171,15 @@ def _rows(
     timed = in_turns(actions, seconds)
     rows = [Row(name, timed[name]) for name in actions if name not in rivals]
     return (*rows, *(Row(name, timed.get(name), rival.start, rival.problem) for name, rival in rivals.items()))
+
+
+def _settled(start: Configuration, best: Configuration, rows: tuple[Row, ...]) -> tuple[Configuration, tuple[Row, ...]]:
+    """The defaults where what the sweep found is no faster in the end: there it was noise."""
+    timed = {row.name: row.timing for row in rows}
+    found, default = timed.get(BEST), timed.get(DEFAULT)
+    if found is None or default is None or found.median < GAIN * default.median:
+        return best, rows
+    return start, tuple(row.replace(name=BEST) if row.name == DEFAULT else row for row in rows if row.name != BEST)
 
 
 def _device(configuration: Configuration) -> str:

@@ -132,7 +132,7 @@ class _Bar:
         if wanted:
             from ..extras import need
 
-            self._bar = need("tqdm", "images").tqdm(total=total, unit="image", file=sys.stderr)
+            self._bar = need("tqdm", "images").tqdm(total=total, unit="image", file=sys.stderr, disable=None)
 
     def over(self, items: Iterable[Any]) -> Iterator[Any]:
         for item in items:

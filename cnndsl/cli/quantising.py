@@ -74,7 +74,9 @@ def _bar(names: Sequence[str]) -> Iterable[str]:
     from ..extras import MissingExtra, need
 
     try:
-        bar: Iterable[str] = need("tqdm", "images").tqdm(names, unit="layer", file=sys.stderr, leave=False)
+        bar: Iterable[str] = need("tqdm", "images").tqdm(
+            names, unit="layer", file=sys.stderr, leave=False, disable=None
+        )
     except MissingExtra:
         return names
     return bar
