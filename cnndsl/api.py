@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,34 +56,37 @@ class Network(Record):
     def onnx(
         self,
         path: Spec,
-        weights: Arrays | None = None,
+        weights: Mapping[str, Any] | None = None,
         *,
         seed: int = 0,
         opset: int = 18,
         with_preprocess: bool = False,
-        passes: Iterable[str] | None = None,
+        passes: str | Iterable[str] = "all",
         precision: Precision = "fp32",
         io_type: Precision = "fp32",
     ) -> None:
         """Write an ONNX file with these weights, or with `init(graph, seed)`; it appears whole or not at all.
 
-        `weights` are named as in the module's state dict. With `with_preprocess` the file takes images as the spec's
-        `preprocess` says that they are handed in, N×H×W×C bytes where it says nothing else. `passes` are the names of those
-        of `cnndsl.passes` to apply, all by default. In the precision `fp16` what needs the range stays in FP32, and so do
-        layers whose weights FP16 cannot hold, which a UserWarning names; `io_type` is the type of input and output. Raises
-        ValueError where one of the weights is missing or of another shape or is of no layer, or a pass is unknown; OSError.
+        `weights` are arrays or tensors, named as in the module's state dict; that does too. With `with_preprocess` the file
+        takes images as the spec's `preprocess` says that they are handed in, N×H×W×C bytes where it says nothing else.
+        `passes` are the names of those of `cnndsl.passes` to apply, "all" or "none". In the precision `fp16` what needs the
+        range stays in FP32, and so do layers whose weights FP16 cannot hold, which a UserWarning names; `io_type` is the
+        type of input and output. INT8 is the command's, and `cnndsl.quantise`'s.
+
+        Raises ValueError where one of the weights is missing or of another shape or is of no layer, or a pass or precision
+        is unknown; OSError.
         """
         from .lower.onnx import Format, unfit, write_onnx
-        from .passes import ALL, optimise
-        from .weights import initial, tensors
+        from .passes import listed, optimise
+        from .weights import initial
 
-        if weights is not None:
-            known = {f"{node.name}.{weight.name}" for _, node, weight in tensors(self.graph)}
-            stray = next((name for name in weights if name not in known), None)
-            if stray is not None:
-                raise ValueError(f"the network has no array {stray}")
-        values = initial(self.graph, seed) if weights is None else weights
-        model = optimise(self.graph, values, ALL if passes is None else passes)
+        for name, asked in (("precision", precision), ("io_type", io_type)):
+            if asked not in ("fp32", "fp16"):
+                raise ValueError(f"{name} is {asked!r}; write 'fp32' or 'fp16'")
+        if type(seed) is not int:
+            raise ValueError(f"seed is {seed!r}; write a whole number")
+        values = initial(self.graph, seed) if weights is None else self._arrays(weights)
+        model = optimise(self.graph, values, listed(passes) if isinstance(passes, str) else passes)
         lost = unfit(model.graph, model.arrays, opset) if precision == "fp16" else ()
         if lost:
             warnings.warn(f"kept in FP32: {'; '.join(map(str, lost))}", stacklevel=2)
@@ -97,6 +100,20 @@ class Network(Record):
             of=self.graph,
             passes=model.applied,
         )
+
+    def _arrays(self, weights: Mapping[str, Any]) -> Arrays:
+        """Weights as arrays; raises ValueError for one of no layer."""
+        import numpy as np
+
+        from .weights import tensors
+
+        known = {f"{node.name}.{weight.name}" for _, node, weight in tensors(self.graph)}
+        stray = next((name for name in weights if name not in known), None)
+        if stray is not None:
+            raise ValueError(f"the network has no array {stray}")
+        # a tensor of torch may want a gradient, or lie on another device
+        held = {name: value.detach().cpu() if hasattr(value, "detach") else value for name, value in weights.items()}
+        return {name: np.asarray(value) for name, value in held.items()}
 
     def stats(self) -> Statistics:
         """Parameters, MACs, memory and receptive field, by layer and in all."""

@@ -103,6 +103,9 @@ def names_a_file(written: str) -> bool:
     return written.endswith(".cnn") and not any(c in written for c in "[]()|*")
 
 
+_LOOKED_AT: Final = 4096
+"""How many bytes of a file that is too large tell whether it is text."""
+
 _MOST_DIGITS: Final = 10
 """Of a size of the input: more would be beyond any size that is allowed."""
 
@@ -113,6 +116,8 @@ def _refuse_bare_name(written: str, names: Container[str]) -> None:
     """Raise Unreadable for a word where a file or a member of the zoo was meant, as `vgg16`; `names` have a value."""
     if not _BARE_NAME.fullmatch(written) or written in names or builtin(written) is not None:
         return
+    if Path(written).is_dir():
+        raise Unreadable(f"{written} is a folder, not a spec")
     same, word = zoo.same(written), written.isidentifier() and written.islower()
     near = [same] if same else zoo.closest(written, 0.7) if word else []
     if near:
@@ -158,6 +163,8 @@ def _read(path: Path, name: str, limits: Limits) -> Text:
 
 def _decode(content: bytes, name: str, limits: Limits) -> str:
     if len(content) > limits.max_bytes:
+        if b"\0" in content[:_LOOKED_AT]:
+            raise Unreadable(f"{name} is not text, so no spec")
         raise _too_large(name, limits)
     try:
         return content.decode("utf-8-sig")

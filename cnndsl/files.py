@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,6 +129,8 @@ def _replace(moves: Sequence[tuple[Path, Path]]) -> None:
                     shutil.copyfileobj(content, target)
                 continue
             done.append((path, _keep(path) if len(moves) > 1 else None))
+            if path.exists():
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             temporary.replace(path)
     except BaseException:
         for path, former in done:

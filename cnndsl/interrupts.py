@@ -38,12 +38,14 @@ def take_over() -> None:
     if not _is_command():
         return
     try:
-        from signal import SIG_DFL, SIGINT, SIGTERM, default_int_handler, getsignal, signal
+        import signal
 
-        if getsignal(SIGINT) is default_int_handler:
-            signal(SIGINT, _answer)
-        if getsignal(SIGTERM) is SIG_DFL:
-            signal(SIGTERM, _answer)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _answer)
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no terminal that hangs up
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _answer)
     except KeyboardInterrupt:
         os._exit(_code(2))
 

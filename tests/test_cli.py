@@ -377,10 +377,7 @@ def test_where_nothing_can_be_written(
     to: str, target: str, spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "folder").mkdir()
-    if target == "":
-        pytest.skip("an empty name is no name") if to == "onnx" else None
-    code = run("compile", spec, "--to", to, "-o", target, *GIVEN)
-    assert code == (2 if target else 0)
+    assert run("compile", spec, "--to", to, "-o", target, *GIVEN) == 2
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "net.cnn"]
     assert spec.read_text() == SPEC
 

@@ -103,3 +103,13 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
         write_bytes(tmp_path, b"")
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         write_bytes(tmp_path / "none" / "a", b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_permissions_stay(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    write_text(target, "before")
+    target.chmod(0o640)
+    write_text(target, "after")
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert target.read_text() == "after"

@@ -154,7 +154,7 @@ def test_an_interrupt_ends_it_without_a_word(moment: str, hooked: dict[str, str]
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_an_interrupt_leaves_no_half_written_file(hooked: dict[str, str], folder: Path, name: str, code: int) -> None:
     before = sorted(folder.iterdir())
     compiling = [*COMMAND, "compile", "zoo:lenet5", "--to", "onnx", "-o", "out.onnx"]

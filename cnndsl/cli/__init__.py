@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
+        if getattr(arguments, "output", None) == "":
+            return failed("-o names no file")
         _, run = COMMANDS[arguments.command].functions()
         return run(arguments)
     except SystemExit as ended:  # after --help, --version or a wrong option

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..elaborate.resolve import closest
-from ..passes import ALL, NONE, PASSES
+from ..passes import ALL, PASSES, listed
 from .request import Failure
 
 
@@ -24,7 +24,7 @@ def no_fold_option(command: argparse.ArgumentParser) -> None:
 def chosen_passes(arguments: argparse.Namespace) -> tuple[str, ...]:
     """The names of the passes that are asked for; raises Failure for what is none, or cannot be done without weights."""
     given: str | None = arguments.passes
-    names = listed(given) if given is not None else ALL
+    names = known(given) if given is not None else ALL
     needing = [one.name for one in PASSES if one.name in names and one.needs_arrays]
     if given not in (None, "all") and needing and getattr(arguments, "no_weights", False):
         raise Failure(f"the pass {needing[0]} computes new weights of the old: leave out --no-weights")
@@ -33,11 +33,9 @@ def chosen_passes(arguments: argparse.Namespace) -> tuple[str, ...]:
     return tuple(name for name in names if not (arguments.no_fold_bn and name == "batch-norm"))
 
 
-def listed(given: str) -> tuple[str, ...]:
+def known(given: str) -> tuple[str, ...]:
     """The passes of a list; raises Failure naming the first that there is not."""
-    if given in ("all", "none"):
-        return ALL if given == "all" else NONE
-    names = tuple(name.strip() for name in given.split(","))
+    names = listed(given)
     for name in names:
         if name not in ALL:
             near = closest(name, ALL)

@@ -13,7 +13,7 @@ from .model import Model, Rewriting, inference
 if TYPE_CHECKING:
     from ..weights import Value
 
-__all__ = ["ALL", "NONE", "PASSES", "Model", "Pass", "optimise", "rewritten"]
+__all__ = ["ALL", "NONE", "PASSES", "Model", "Pass", "listed", "optimise", "rewritten"]
 
 
 class Pass(Record):
@@ -56,6 +56,13 @@ def optimise(graph: Graph, arrays: Mapping[str, Value] | None, names: Iterable[s
         if one.name in wanted and not (one.needs_arrays and arrays is None):
             model = rewritten(model, one)
     return model
+
+
+def listed(given: str) -> tuple[str, ...]:
+    """The names in a text, by comma; all for `all`, none for `none`."""
+    if given in ("all", "none"):
+        return ALL if given == "all" else NONE
+    return tuple(name.strip() for name in given.split(","))
 
 
 def _complete(graph: Graph, arrays: Mapping[str, Value]) -> None:
