@@ -36,6 +36,7 @@ class Int8(Record):
     calibrate: str
     max_drop: float | None = None
     min_agreement: float | None = None
+    max_error: float | None = None
     provider: str = "cpu"
     watch: Callable[[Sequence[str]], Iterable[str]] = iter
 
@@ -72,7 +73,14 @@ class Written(Record):
 
 
 class Disagreement(Exception):
-    """The ONNX file does not compute what the PyTorch module does, or what FP32 does; nothing was written."""
+    """The ONNX file does not compute what the PyTorch module does, or what FP32 does; nothing was written.
+
+    `found` is what there is to say all the same, where INT8 costs more than it may.
+    """
+
+    def __init__(self, message: str, found: Written | None = None) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 def ir_text(graph: Graph) -> str:
@@ -160,16 +168,19 @@ def _compile_int8(
     with OutputFiles() as files:
         file = files.open(target)  # before the work, so that a place which does not do is told at once
         samples = read_samples(int8.calibrate, graph)
+        checked_on = _samples(graph, options) or samples
         support = int8_support(int8.provider)
         plain = in_float(with_preprocess=False)
-        bounds = Bounds(int8.max_drop, int8.min_agreement)
+        bounds = Bounds(int8.max_drop, int8.min_agreement, int8.max_error)
         try:
             made = quantise(plain, model.graph, samples, support, bounds, watch=int8.watch)
         except LossTooLarge as loss:
-            raise Disagreement(str(loss)) from None
+            report = loss.report
+            found = Written((), tuple(report.lines()), (), report.notices(), report)
+            raise Disagreement(str(loss), found) from None
         remarks = tuple(made.report.lines())
         if options.verify:
-            remarks += _verified_int8(graph, model, arrays, (plain, made.model), _samples(graph, options) or samples)
+            remarks += _verified_int8(graph, model, arrays, (plain, made.model), checked_on)
         content = made.model
         if options.with_preprocess:
             content = made.behind(in_float(with_preprocess=True))

@@ -163,9 +163,7 @@ def _read(path: Path, name: str, limits: Limits) -> Text:
 
 def _decode(content: bytes, name: str, limits: Limits) -> str:
     if len(content) > limits.max_bytes:
-        if b"\0" in content[:_LOOKED_AT]:
-            raise Unreadable(f"{name} is not text, so no spec")
-        raise _too_large(name, limits)
+        raise _too_large(name, limits, binary=b"\0" in content[:_LOOKED_AT])
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
@@ -190,9 +188,9 @@ def _bounded(written: str, name: str, limits: Limits) -> str:
     return written
 
 
-def _too_large(name: str, limits: Limits) -> SpecError:
+def _too_large(name: str, limits: Limits, *, binary: bool = False) -> SpecError:
     message = f"the spec has more than {limits.max_bytes:,} bytes"
-    advice = "if it is meant, raise the limit with --max-bytes"
+    advice = "it is not text, so no spec" if binary else "if it is meant, raise the limit with --max-bytes"
     return SpecError((error("CNN003", message, Span(Source(name, ""), 0, 0), help=advice),))
 
 

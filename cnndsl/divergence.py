@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .extras import need
+from .extras import NativePath, need
 from .ir import Graph, Node
 from .record import Record
 
@@ -188,7 +188,7 @@ def session(runtime: Any, model: Model, folder: Path | None = None, *, as_is: bo
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    source = model if isinstance(model, bytes) else os.fspath(model)
+    source = model if isinstance(model, bytes) else NativePath(model)
     return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 

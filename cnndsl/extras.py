@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +12,16 @@ GPU_BUILD = 'pip uninstall -y onnxruntime && pip install "cnndsl[gpu]"; `cnndsl 
 
 class MissingExtra(ImportError):
     """A package of one of the extras is not installed, or cannot be imported; the message says what to do."""
+
+
+class NativePath:
+    """A path as the bytes that the system knows it by, whatever it is handed to: ONNX Runtime takes text in UTF-8 alone."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fsencode(path)
+
+    def __fspath__(self) -> bytes:
+        return self._path
 
 
 def need(module: str, extra: str) -> Any:

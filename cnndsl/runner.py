@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .contract import preprocess_from_json
-from .extras import GPU_BUILD, need, preload
+from .extras import GPU_BUILD, NativePath, need, preload
 from .images import BrokenImage, handed_in, network_input, read_image
 from .preprocess import Preprocess, channels_of
 from .record import Record
@@ -34,16 +34,24 @@ PROVIDERS: Final = {
 _TYPES: Final = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 
+ROUNDING: Final = 1e-2
+"""How far beyond 0 and 1 a probability may be, in FP16 or INT8."""
+
+
 class CannotRun(ValueError):
     """A model, a contract or a provider that does not do; the message says why and what to do."""
 
 
 class Contract(Record):
-    """How images become a model's input, whether its graph does that itself, and whether it gives probabilities."""
+    """How images become a model's input, whether its graph does that itself, and whether it gives probabilities.
+
+    `classes` is how many values it gives an image, where that is known.
+    """
 
     preprocess: Preprocess
     in_graph: bool = False
     probabilities: bool = False
+    classes: int | None = None
 
 
 class Prediction(Record):
@@ -104,17 +112,26 @@ class Model:
             shape = "x".join(map(str, values.shape))
             raise CannotRun(f"{self.name} gives {shape}, not one value a class")
         values = values.reshape(len(batch), -1)
-        return values if self.contract.probabilities else _softmax(values)
+        if not self.contract.probabilities:
+            return _softmax(values)
+        wrong = values[(values < -ROUNDING) | (values > 1 + ROUNDING)]
+        if wrong.size:
+            raise CannotRun(f"{self.name} gives {wrong[0]:.4g}, and its contract says that it gives probabilities")
+        return values
 
 
 def open_model(path: str | os.PathLike[str], provider: str = "cpu", spec: Graph | None = None) -> Model:
     """A model in a session on a provider, with the contract of its metadata, or of a spec's graph.
 
-    Raises CannotRun where there is no contract, the file is no model, or the provider is not what would run; MissingExtra.
+    Raises CannotRun where there is no contract, or a spec's of another network, the file is no model, or the provider is
+    not what would run; MissingExtra.
     """
     name = os.fspath(path)
     if not Path(path).is_file():
-        raise CannotRun(f"{name} {'is a folder' if Path(path).is_dir() else 'does not exist'}")
+        what = (
+            "is a folder" if Path(path).is_dir() else "is no regular file" if Path(path).exists() else "does not exist"
+        )
+        raise CannotRun(f"{name} {what}")
     session = _session(name, provider)
     contract = _contract(session.get_modelmeta().custom_metadata_map, name, spec)
     _check_ends(session, contract, name)
@@ -135,7 +152,7 @@ def _session(name: str, provider: str) -> Any:
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     chosen = [entry for entry in wanted if entry in available]
     try:
-        session = runtime.InferenceSession(name, options, providers=chosen)
+        session = runtime.InferenceSession(NativePath(name), options, providers=chosen)
     except Exception as error:  # ONNX Runtime's errors have no base of their own
         raise CannotRun(f"{name} is no model that ONNX Runtime can run: {_line(error)}") from None
     if session.get_providers()[0] != wanted[0] or not _nodes_on(session, wanted[0]):
@@ -155,11 +172,17 @@ def _contract(metadata: Mapping[str, str], name: str, spec: Graph | None) -> Con
     if spec is not None and in_graph:
         raise CannotRun(f"{name} has its preprocessing in itself: leave out --spec")
     if spec is not None:
+        if metadata.get("hash") not in (None, spec.hash()):
+            raise CannotRun(
+                f"{name} was compiled from another network than {spec.name}: name its own spec with --spec, "
+                "with the same --set, --input and --classes"
+            )
         from .lower.onnx import gives_probabilities
 
         if spec.preprocess is None:
             raise CannotRun(f"the spec of {spec.name} has no `preprocess` either")
-        return Contract(spec.preprocess, False, gives_probabilities(spec))
+        given = spec.nodes[spec.output].shape.dimensions[0]
+        return Contract(spec.preprocess, False, gives_probabilities(spec), given if isinstance(given, int) else None)
     if "preprocess" not in metadata:
         raise CannotRun(
             f"{name} does not say how images become its input: compile it from a spec with a `preprocess` statement, "
@@ -172,7 +195,8 @@ def _contract(metadata: Mapping[str, str], name: str, spec: Graph | None) -> Con
         preprocess = preprocess_from_json(data)
     except (ValueError, RecursionError) as error:
         raise CannotRun(f"what {name} says of its preprocessing cannot be read: {_line(error)}") from None
-    return Contract(preprocess, in_graph, metadata.get("output") == "probabilities")
+    classes = None if preprocess.labels is None else len(preprocess.labels)
+    return Contract(preprocess, in_graph, metadata.get("output") == "probabilities", classes)
 
 
 def _check_ends(session: Any, contract: Contract, name: str) -> None:
@@ -191,6 +215,9 @@ def _check_ends(session: Any, contract: Contract, name: str) -> None:
     sizes = None if contract.in_graph else made.size
     if sizes is not None and any(isinstance(n, int) and n != own for n, own in zip(shape[2:], sizes, strict=True)):
         raise CannotRun(f"{name} takes images of {shape[2]}x{shape[3]}, its contract makes {sizes[0]}x{sizes[1]}")
+    given = session.get_outputs()[0].shape[1:2]
+    if contract.classes is not None and given and isinstance(given[0], int) and given[0] != contract.classes:
+        raise CannotRun(f"{name} gives {given[0]} values an image, and its contract is for {contract.classes} classes")
 
 
 def classify(model: Model, paths: Iterable[Path], *, top: int = 5, batch: int = 1) -> Iterator[Outcome]:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .extras import need
+from .extras import NativePath, need
 from .lower.torch import to_arrays, to_module
 from .ops.activation import Softmax
 from .record import Record
@@ -218,7 +218,7 @@ def predictor(module: nn.Module) -> Predict:
 def evaluate_onnx(path: str | os.PathLike[str], images: Images, labels: Labels) -> float:
     """The accuracy of an ONNX file in ONNX Runtime on the CPU; raises `MissingExtra` where it is not installed."""
     runtime = need("onnxruntime", "cpu")
-    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(NativePath(path), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
     def predict(batch: Images) -> NDArray[np.float32]:

@@ -131,8 +131,9 @@ def verify(
     out of tolerance, and finds the node where it begins; `values` tells which node of the file makes the value of which
     of the graph's, where passes came between.
 
-    The tolerance is by default that of the file's precision. FP16 is also run with every value rounded to it, as hardware
-    that has it does, and no value may leave its range then. PyTorch multiplies in FP32, never in TF32 or less.
+    The tolerance is by default that of the file's precision, or of its input's or output's type where that is coarser. FP16
+    is also run with every value rounded to it, as hardware that has it does, and no value may leave its range then. PyTorch
+    multiplies in FP32, never in TF32 or less.
 
     Raises MissingExtra without torch or onnxruntime, ValueError where the arrays do not fit, or no size is valid.
     """
@@ -181,7 +182,7 @@ class _File:
     def __init__(self, runtime: Any, model: Model) -> None:
         self.session = session(runtime, model)
         self.precision = self.session.get_modelmeta().custom_metadata_map.get("precision", "fp32")
-        self.tolerance = TOLERANCES.get(self.precision, TOLERANCE)
+        self.tolerance = max(TOLERANCES.get(name, TOLERANCE) for name in (self.precision, *_ends(self.session)))
         self.output: Values = np.empty(0, np.float32)
         self.overflows = False
         """Whether a node gave something that is no number in the last run."""
@@ -211,6 +212,11 @@ class _File:
     def _last(self) -> str:
         assert self._nodes is not None
         return self._nodes.last
+
+
+def _ends(session: Any) -> set[str]:
+    """The precisions in which a file takes its input and gives its output."""
+    return {"fp16" for end in (*session.get_inputs(), *session.get_outputs()) if end.type == "tensor(float16)"}
 
 
 def _same_class(found: Values, expected: Values) -> int | None:

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,7 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "open.cnn").write_text(SPEC.replace("3x12x12", "3x?x?").replace("bias=false", "bias=false, pad=0"))
     (place / "images.cnn").write_text(SPEC.replace("\n", "\npreprocess normalise(imagenet)\n", 1))
     (place / "resized.cnn").write_text(SPEC.replace("\n", "\npreprocess resize(14) - crop(12)\n", 1))
-    for name in ("small", "open", "images", "resized"):
+    (place / "halves.cnn").write_text("input 3x?x?\nCONCAT[ID | POOL2 - POOL2 - UP(4)] - CONV3-4 - GAP - FC-5")
+    for name in ("small", "open", "images", "resized", "halves"):
         graph = cnndsl.load(place / f"{name}.cnn").graph
         inside = name in ("images", "resized")
         write_onnx(place / f"{name}.onnx", graph, init(graph, 7), with_preprocess=inside)
@@ -65,7 +67,11 @@ def _there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has a process of its own runs in this one: sooner, and with what a test has put in its place."""
-    monkeypatch.setattr(measure, "alone", lambda _batch, function, *arguments: function(*arguments))
+
+    def call(_batch: int | None, function: Any, *arguments: Any, step: Any = None) -> Any:
+        return function(*arguments, **({} if step is None else {"step": step}))
+
+    monkeypatch.setattr(measure, "alone", call)
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -219,6 +225,20 @@ def test_the_snippet_gives_what_was_timed() -> None:
     np.testing.assert_array_equal(names["y"].numpy(), session.outputs()[0])
     plain = onnxruntime.InferenceSession("small.onnx", providers=[PROVIDERS["cpu"]]).run(None, {"input": x})[0]
     np.testing.assert_allclose(session.outputs()[0], plain, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 there")
+def test_a_file_whose_name_is_not_utf_8(
+    capsys: pytest.CaptureFixture[str], here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = os.fsdecode(b"bad\xff.onnx")
+    (tmp_path / name).write_bytes(Path("small.onnx").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    code, printed, _ = run(capsys, name, *QUICK)
+    assert code == 0 and printed.startswith("bad\ufffd.onnx: Small")
+    (text,) = snippets(printed)
+    exec(f"# {text}", {})
+    assert capsys.readouterr().out == "(1, 5)\n"
 
 
 def test_batches_with_the_same_best_session_have_one_snippet(capsys: pytest.CaptureFixture[str], here: None) -> None:
@@ -458,10 +478,10 @@ def test_a_folded_file_takes_the_weights_that_are_named(
 def test_another_network_is_found_out(
     capsys: pytest.CaptureFixture[str], here: None, not_compiled: None, folder: Path
 ) -> None:
-    code, found, said = against(capsys, "small.onnx", SPEC.replace("RELU", "TANH"))
-    assert code == 1
-    assert not found["torch"]["agrees"] and found["batches"] == []
-    assert "it was compiled from another network than Small" in said
+    for other in (SPEC.replace("RELU", "TANH"), "input 1x8x8\nnet Small = CONV3-8 - GAP - FC-5"):
+        code, found, said = against(capsys, "small.onnx", other)
+        assert (code, found) == (2, None)
+        assert said.startswith("cnndsl: small.onnx was compiled from another network than Small: name its own spec")
 
 
 # -- what is refused
@@ -486,7 +506,8 @@ def test_another_network_is_found_out(
         (("open.onnx",), "open.onnx leaves H and W open: say how large with --size 224x224"),
         (("open.onnx", "--size", "8"), "open.onnx leaves H and W open: "),
         (("open.onnx", "--size", "8x"), "--size 8x: whole numbers from 1 to 1,048,576 are written as 224x224"),
-        (("open.onnx", "--size", "1x1"), "with an input of 1x3x1x1"),
+        (("open.onnx", "--size", "1x1"), "the network in open.onnx does not take 1x1, though it leaves its sizes open"),
+        (("halves.onnx", "--size", "30x30"), "the network in halves.onnx does not take 30x30, though it leaves"),
         (("small.onnx", "--fix", "threads=1"), "--fix threads=1: cpu has the options intra_op_num_threads, "),
         (("small.onnx", "--fix", "execution_mode"), "execution_mode is one of ORT_SEQUENTIAL, ORT_PARALLEL"),
         (("small.onnx", "--fix", "intra_op_num_threads=-1"), "intra_op_num_threads is a whole number"),
@@ -547,6 +568,56 @@ def test_a_batch_that_does_not_fit_does_not_stop_the_others(
 def test_an_image_too_large_for_any_memory(capsys: pytest.CaptureFixture[str], here: None) -> None:
     code, printed, _ = run(capsys, "open.onnx", "--size", "1048576x1048576", "--batch", "1048576")
     assert code == 2 and "out of memory with an input of 1048576x3x1048576x1048576" in printed
+
+
+MEMORY = """
+import contextlib, io, json, sys
+from cnndsl.bench.fresh import peak_resident
+from cnndsl.cli import main
+
+def peak(batch):
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        assert main(["bench", "small.onnx", "--batch", batch, "--json", "--seconds", "0.01", "--no-sweep"]) == 0
+    (found,) = json.loads(text.getvalue())["batches"]
+    return peak_resident(), found["fresh_process"]["peak_resident"]
+
+if __name__ == "__main__":
+    print(json.dumps([peak("1"), peak("20000")]))
+"""
+
+
+def test_what_holds_a_batch_is_a_process_that_may_be_ended(folder: Path) -> None:
+    """The main process has nothing of it, so that the system ends none but the one that tries."""
+    script = folder / "memory.py"
+    script.write_text(MEMORY)
+    done = subprocess.run([sys.executable, str(script)], cwd=folder, capture_output=True, text=True, check=True)
+    (mine, trial), (mine_then, trial_then) = json.loads(done.stdout)
+    images = 20_000 * 3 * 12 * 12 * 4
+    assert trial_then - trial > images
+    assert mine_then - mine < images / 4
+
+
+def _ended_when_timed(*_arguments: Any, **_named: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_batch_that_does_not_fit_when_it_is_timed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    timed, taken = measure._timed, iter((_ended_when_timed, measure._timed))
+    real = measure.alone
+
+    def alone(batch: int | None, function: Any, *arguments: Any, **named: Any) -> Any:
+        return real(batch, next(taken) if function is timed else function, *arguments, **named)
+
+    monkeypatch.setattr(measure, "alone", alone)
+    code, printed, _ = run(capsys, "small.onnx", "--batch", "5,1", *QUICK)
+    assert code == 2
+    assert "batch 5: the process that tried a batch of 5 was ended, most likely out of memory: try a smaller" in printed
+    assert "batch 1: defaults" in printed
+    assert not list(tmp_path.iterdir())
 
 
 def _ended() -> None:

@@ -170,7 +170,9 @@ def test_a_hundred_megabytes(kind: str, folder: Path) -> None:
         block = bytes((i * 7919 + i * i) % 256 for i in range(1 << 20))
         with (folder / "big.cnn").open("wb") as file:
             file.writelines(block for _ in range(100))
-    check(run("lint", str(folder / "big.cnn")), "CNN003")
+    ended = run("lint", str(folder / "big.cnn"))
+    check(ended, "CNN003")
+    assert "it is not text" in ended.printed
 
 
 @pytest.mark.parametrize(

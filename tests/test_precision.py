@@ -502,6 +502,22 @@ def test_what_does_not_fit_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "CNN036" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_the_tolerance_is_that_of_the_coarsest_type(
+    precision: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "net.onnx"
+    options = ("--precision", precision, "--io-type", "fp16", "--verify")
+    assert main(["compile", "zoo:digits", "--to", "onnx", "-o", str(target), *options]) == 0
+    assert "agrees with PyTorch" in capsys.readouterr().out
+    graph = cnndsl.load("zoo:digits").graph
+    arrays = dict(weights.in_memory(weights.initial(graph, 0)))
+    assert verify(graph, target, arrays).tolerance == 1e-2
+    name = next(iter(arrays))
+    arrays[name] = arrays[name] * 1.1
+    assert not verify(graph, target, arrays).agrees
+
+
 def test_verified_on_real_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "net.onnx"
     arguments = ["compile", "zoo:digits", "--to", "onnx", "-o", str(target), "--precision", "fp16", "--verify-on"]

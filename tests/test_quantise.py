@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import platform
+import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +211,7 @@ def test_random_networks(spec: Spec, provider: str) -> None:
     random = np.random.default_rng(0)
     samples = Samples(list(random.standard_normal((3, *graph.input_shape.sizes()), dtype=np.float32)))
     try:
-        made = quantise(plain, model.graph, samples, int8_support(provider), Bounds(min_agreement=0)).model
+        made = quantise(plain, model.graph, samples, int8_support(provider), Bounds(max_error=1e9)).model
     except UnfitData as problem:
         assume("has no layer that could be INT8" not in str(problem) and "not finite" not in str(problem))
         raise
@@ -281,20 +284,116 @@ def test_a_loss_that_is_too_large(outlier: Path, tmp_path: Path, capsys: pytest.
     options = ("--to", "onnx", "--precision", "int8", "--calibrate", tmp_path / "wild.npz", "-o", target)
     assert run("compile", spec, *options, "--min-agreement", 100) == 1
     out, err = capsys.readouterr()
-    assert out == ""
+    assert out.splitlines()[1].split()[::4] == ["fc1", "int8"]
     assert "points of agreement with FP32 with 0 of 1 layers in float" in err
+    assert run("compile", spec, *options, "--min-agreement", 100, "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["files"] == []
+    assert [layer["name"] for layer in found["quantisation"]["layers"]] == ["fc1"]
+    assert found["quantisation"]["lost_points"] > found["quantisation"]["allowed_points"] == 0
     assert target.read_bytes() == b"before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["int8.onnx", "one.cnn", "wild.npz"]
 
 
 @given(st.integers(1, 40), st.data())
 def test_the_fewest_layers(layers: int, data: st.DataObject) -> None:
-    enough = data.draw(st.integers(0, layers))
+    enough, most = data.draw(st.integers(0, layers)), data.draw(st.integers(0, layers - 1))
     order = [f"layer{i}" for i in range(layers)]
-    steps = fewest_in_float(order, lambda floating: 0.0 if len(floating) >= enough else 1.0, 0.5)
-    assert steps[-1].floating == min(enough, layers - 1)
-    assert (steps[-1].lost <= 0.5) == (enough < layers)
+    steps = fewest_in_float(order, lambda floating: 0.0 if len(floating) >= enough else 1.0, 0.5, most)
+    assert steps[-1].floating == min(enough, most)
+    assert (steps[-1].lost <= 0.5) == (enough <= most)
     assert len({step.floating for step in steps}) == len(steps) <= 2 * layers.bit_length() + 2
+
+
+def compile_on(folder: Path, spec: str, images: np.ndarray, *options: object) -> int:
+    """Compile a spec calibrated on inputs without labels."""
+    (folder / "one.cnn").write_text(spec, encoding="utf-8")
+    np.save(folder / "inputs.npy", images)
+    how = ("--to", "onnx", "--precision", "int8", "--calibrate", folder / "inputs.npy", "-o", folder / "int8.onnx")
+    return run("compile", folder / "one.cnn", *how, *options)
+
+
+def test_a_layer_with_weights_stays_in_int8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where only such as have none could stay, nothing that was not measured is told."""
+    images = np.random.default_rng(0).standard_normal((64, 3, 16, 16), dtype=np.float32)
+    spec = "input 3x16x16\nCONV3-8 - CONV1-3 - ADD[ ID | ID ]"
+    assert compile_on(tmp_path, spec, images, "--max-error", 100, "--json") == 0
+    layers = json.loads(capsys.readouterr().out)["quantisation"]["layers"]
+    _, last, add = sorted(layers, key=lambda layer: layer["sqnr_db"])
+    assert add["name"] == "add1"
+    # what the sum alone changes would be allowed
+    allowed = 100 * 10 ** (-(last["sqnr_db"] + add["sqnr_db"]) / 40)
+    assert compile_on(tmp_path, spec, images, "--max-error", allowed, "--json") == 1
+    out, err = capsys.readouterr()
+    found = json.loads(out)["quantisation"]
+    kept = {layer["name"] for layer in found["layers"] if layer["precision"] == "int8"}
+    assert kept == {last["name"], "add1"}
+    assert found["lost_points"] > allowed
+    assert f"INT8 changes the output by {found['lost_points']:.2f}% with 1 of 3 layers in float" in err
+    assert f"of the rest only {last['name']} has weights, so it has to stay INT8" in err
+
+
+def test_one_output_is_bounded_by_its_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its first class is that of FP32 whatever it computes."""
+    images = np.random.default_rng(0).standard_normal((64, 3, 8, 8), dtype=np.float32)
+    spec = "input 3x8x8\nCONV3-8 - SCALE(init=1e4) - TANH - CONV3-4 - GAP - FC-1"
+    assert compile_on(tmp_path, spec, images, "--json") == 0
+    found = json.loads(capsys.readouterr().out)["quantisation"]
+    assert (found["measure"], found["agreement"], found["allowed_points"]) == ("error", None, 5)
+    assert found["measurements"][0]["lost_points"] > 5  # with all in INT8
+    assert found["float_layers"] == ["conv1"]
+    cpu = {"providers": ["CPUExecutionProvider"]}
+    int8 = onnxruntime.InferenceSession(tmp_path / "int8.onnx", **cpu).run(None, {"input": images})[0]
+    assert run("compile", tmp_path / "one.cnn", "--to", "onnx", "-o", tmp_path / "fp32.onnx") == 0
+    fp32 = onnxruntime.InferenceSession(tmp_path / "fp32.onnx", **cpu).run(None, {"input": images})[0]
+    apart = float(np.linalg.norm(int8 - fp32) / np.linalg.norm(fp32))
+    assert found["output_error"] == pytest.approx(apart, rel=1e-3)
+    capsys.readouterr()
+    assert compile_on(tmp_path, spec, images, "--max-error", 50) == 0
+    out = capsys.readouterr().out
+    assert "relative error of the output against FP32 on 64 images: " in out
+    assert "at most 50% allowed\n4 of 4 layers in INT8" in out
+    assert compile_on(tmp_path, spec, images, "--max-error", 0.01) == 1
+    assert "INT8 changes the output by " in capsys.readouterr().err
+
+
+def test_which_bound_is_for_what(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = np.random.default_rng(0).standard_normal((40, 1, 8, 8), dtype=np.float32)
+    assert compile_on(tmp_path, "input 1x8x8\nCONV3-4 - FC-1", images, "--min-agreement", 90) == 2
+    assert "--min-agreement compares classes, and " in capsys.readouterr().err
+    assert compile_on(tmp_path, "input 1x8x8\nCONV3-4 - FC-2", images, "--min-agreement", 90, "--max-error", 5) == 2
+    assert "and --max-error is given" in capsys.readouterr().err
+    assert compile_on(tmp_path, "input 1x8x8\nCONV3-4 - FC-2", images, "--max-error", 5) == 0
+    assert "relative error of the output against FP32" in capsys.readouterr().out
+    np.savez(tmp_path / "labelled.npz", images=images, labels=np.zeros(40, int))
+    options = (
+        "--to",
+        "onnx",
+        "--precision",
+        "int8",
+        "--calibrate",
+        tmp_path / "labelled.npz",
+        "-o",
+        tmp_path / "l.onnx",
+    )
+    assert run("compile", "CONV3-4 - FC-2", "--input", "1x8x8", *options, "--max-error", 5) == 2
+    assert "--max-error is for calibration data without labels" in capsys.readouterr().err
+    assert run("compile", "CONV3-4 - FC-1", "--input", "1x8x8", *options) == 2
+    assert "has labels, and the network gives 1, not one score a class" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [np.nan, -1.0])
+def test_weights_that_give_no_numbers(value: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first layer that gives none is named, however often it is tried; warnings are errors here."""
+    spec = "input 1x8x8\nCONV3-4 - BN - RELU - ADD[ CONV3-4 | CONV3-4 - BN ] - CONV3-4 - GAP - FC-4"
+    graph = cnndsl.load(spec).graph
+    arrays = random_arrays(graph)
+    save(tmp_path / "w.safetensors", graph, arrays | {"bn1.running_var": np.full(4, value, np.float32)})
+    images = np.random.default_rng(0).standard_normal((40, 1, 8, 8), dtype=np.float32)
+    assert compile_on(tmp_path, spec, images, "--weights", tmp_path / "w.safetensors") == 2
+    assert capsys.readouterr().err == (
+        "cnndsl: the values of bn1 are not finite on the calibration data, so they have no range: see the weights\n"
+    )
 
 
 # -- what is said
@@ -484,6 +583,38 @@ def test_open_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     onnx.checker.check_model(onnx.load(target), full_check=True)
 
 
+def test_sizes_that_are_not_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "open.cnn"
+    spec.write_text(
+        "input 1x?x?\npreprocess resize(8) - normalise(unit)\nCONCAT[ ID | POOL2 - UP(scale=2) ] - CONV3-2",
+        encoding="utf-8",
+    )
+    saved(Image.new("L", (8, 8)), tmp_path / "images" / "0.png")
+    saved(Image.new("L", (8, 9)), tmp_path / "images" / "1.png")
+    np.save(tmp_path / "odd.npy", np.zeros((3, 1, 8, 9), np.float32))
+    np.save(tmp_path / "bytes.npy", np.zeros((3, 8, 9, 1), np.uint8))
+    quantised = ("--precision", "int8", "--calibrate")
+    np.save(tmp_path / "even.npy", np.random.default_rng(0).standard_normal((40, 1, 8, 8), dtype=np.float32))
+    valid = "and the network takes 1xHxW, valid sizes: H and W even, or the branches at concat1 do not meet"
+    cases = {
+        "images": f"{tmp_path / 'images' / '1.png'}: as an input it is 1x9x8, {valid}. Let `preprocess`",
+        "odd.npy": f"each input in {tmp_path / 'odd.npy'} is 1x8x9, {valid}",
+        "bytes.npy": f"each input that `preprocess` makes of {tmp_path / 'bytes.npy'} is 1x8x9, {valid}. Let",
+    }
+    for name, message in cases.items():
+        for options in (
+            ("--verify-on", tmp_path / name),
+            ("--precision", "fp16", "--verify-on", tmp_path / name),
+            (*quantised, tmp_path / name),
+            (*quantised, tmp_path / "even.npy", "--min-agreement", 0, "--verify-on", tmp_path / name),
+        ):
+            assert run("compile", spec, "--to", "onnx", "-o", tmp_path / "out.onnx", *options) == 2
+            err = capsys.readouterr().err
+            assert err.startswith(f"cnndsl: {message}")
+            assert err.count("\n") == 1
+    assert not (tmp_path / "out.onnx").exists()
+
+
 IMAGES = np.zeros((6, 1, 8, 8), np.float32)
 LABELS = np.zeros(6, np.int64)
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -508,7 +639,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"images": IMAGES, "labels": LABELS + 10},
         "the labels in data.npz go from 10 to 10; the network has 10",
     ),
-    "objects": ({"images": np.array([None] * 6)}, "data.npz is no file of arrays that NumPy reads without unpickling"),
+    "objects": (
+        {"images": np.array([None] * 6)},
+        "data.npz is no file of arrays that NumPy reads: its arrays are of Python",
+    ),
+    "one number": ({"images": np.float32(1)}, "data.npz holds a single number, not N inputs of 1x8x8"),
 }
 
 
@@ -551,12 +686,27 @@ def test_what_is_no_data(
         trained,
         capsys,
     )
-    Path("text.npz").write_text("images", encoding="utf-8")
-    refuses("text.npz", "text.npz is no file of arrays that NumPy reads", trained, capsys)
+    for content in (b"images", b"\x89PNG\r\n\x1a\n"):
+        Path("text.npz").write_bytes(content)
+        refuses("text.npz", "text.npz is no file of arrays that NumPy reads: it is neither .npz nor", trained, capsys)
+    with zipfile.ZipFile("text.npz", "w") as archive:
+        archive.writestr("images", "text")
+    refuses("text.npz", "text.npz: images is no array that NumPy saved", trained, capsys)
     Path("text.npz").write_bytes(b"PK\x03\x04" + bytes(100))
     refuses("text.npz", "text.npz is no file of arrays that NumPy reads", trained, capsys)
     Path("text.npz").write_bytes(b"")
     refuses("text.npz", "text.npz is no file of arrays that NumPy reads", trained, capsys)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_not_waited_for(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.npz")
+    refuses("pipe.npz", "pipe.npz is neither a folder nor a regular file", trained, capsys)
+    assert run("compile", trained / "small.cnn", "--to", "onnx", "-o", "k.onnx", "--verify-on", "pipe.npz") == 2
+    assert "pipe.npz is neither a folder nor a regular file" in capsys.readouterr().err
 
 
 def test_images_need_a_contract(tmp_path: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -608,7 +758,8 @@ def test_no_room_for_temporary_files(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("cnndsl.quantise.calibration.save_model", full)
-    refuses(str(trained / "held_out.npz"), "No space left on device", trained, capsys)
+    message = f"No space left on device: {tempfile.gettempdir()}, where temporary files go; the variable TMPDIR"
+    refuses(str(trained / "held_out.npz"), message, trained, capsys)
 
 
 def test_places_that_cannot_be_written(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -617,6 +768,9 @@ def test_places_that_cannot_be_written(trained: Path, tmp_path: Path, capsys: py
     assert compile_int8(trained, tmp_path / "none" / "int8.onnx", trained / "held_out.npz") == 2
     assert "there is no folder" in capsys.readouterr().err
     assert compile_int8(trained, trained / "held_out.npz", trained / "held_out.npz") == 2
+    assert "is read here" in capsys.readouterr().err
+    kept = str(trained / "held_out.npz")
+    assert main(["compile", "zoo:digits", "--to", "onnx", "-o", kept, "--verify-on", kept]) == 2
     assert "is read here" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,7 +27,7 @@ import cnndsl
 from cnndsl import runner
 from cnndsl.cli import main
 from cnndsl.images import handed_in, network_input
-from cnndsl.lower.onnx import LoweringError, to_onnx
+from cnndsl.lower.onnx import LoweringError, to_onnx, write_onnx
 from cnndsl.preprocess import Preprocess
 from cnndsl.verify_images import tolerance, verify_images
 from cnndsl.weights import init
@@ -32,6 +36,7 @@ SPEC = """input 3x16x16
 preprocess resize(20) - crop(16) - normalise(imagenet) - labels("labels.txt")
 net Pets = CONV3-8 - RELU - GAP - FC-3
 """
+STEPS = 'preprocess resize(20) - crop(16) - normalise(imagenet) - labels("labels.txt")\n'
 
 
 # -- the graph
@@ -255,11 +260,49 @@ def test_a_contract_from_a_spec(folder: Path, capsys: pytest.CaptureFixture[str]
     expected = capsys.readouterr().out
     assert run("run", "bare.onnx", "images/0.png", "--spec", "net.cnn") == 0
     assert capsys.readouterr().out == expected
-    assert run("run", "bare.onnx", "images/0.png", "--spec", "zoo:lenet5") == 2
+    assert run("run", "bare.onnx", "images/0.png", "--spec", SPEC.replace(STEPS, "")) == 2
     assert "has no `preprocess` either" in capsys.readouterr().err
-    assert run("run", "bare.onnx", "images/0.png", "--spec", "zoo:digits") == 2
-    assert "which its contract does not make" in capsys.readouterr().err
     assert run("run", "bare.onnx", "images/0.png", "--spec", "COVN - RELU", "--input", "3x8x8") == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "steps", "layers", "message"),
+    [
+        (
+            "3x16x16",
+            "crop(16)",
+            "CONV3-8 - RELU - GAP - FC-3 - SOFTMAX",
+            "and its contract says that it gives probabilities",
+        ),
+        ("3x16x16", 'crop(16) - labels("a", "b", "c", "d")', "GAP - FC-4", "its contract is for 4 classes"),
+        ("3x16x16", "crop(16)", "GAP - FC-7", "gives 3 values an image, and its contract is for 7 classes"),
+        ("1x16x16", "crop(16)", "GAP - FC-3", "which its contract does not make"),
+        ("3x8x8", "crop(8)", "GAP - FC-3", "takes images of 16x16, its contract makes 8x8"),
+    ],
+)
+def test_the_spec_of_another_network(
+    shape: str, steps: str, layers: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = onnx.load("net.onnx")
+    model.graph.initializer[-1].raw_data = np.array([-2, 3, 4], np.float32).tobytes()  # scores far from 0 to 1
+    onnx.save(model, "net.onnx")
+    other = f"input {shape}\npreprocess {steps}\nnet Other = {layers}"
+    for facts in ({}, {"preprocess": None, "labels": None, "output": None}):
+        without_contract(**facts)
+        capsys.readouterr()
+        assert run("run", "bare.onnx", "images/0.png", "--spec", other, "--format", "json") == 2
+        out, err = capsys.readouterr()
+        assert out == "" and "bare.onnx was compiled from another network than Other: name its own spec" in err
+    without_contract(preprocess=None, labels=None, output=None, hash=None)  # a file from elsewhere
+    assert run("run", "bare.onnx", "images/0.png", "--spec", other) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_preprocessing_may_have_come_later(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("compile", SPEC.replace(STEPS, ""), "--to", "onnx", "--seed", "3", "-o", "plain.onnx") == 0
+    capsys.readouterr()
+    assert run("run", "plain.onnx", "images/0.png", "--spec", "net.cnn") == 0
+    assert "dog" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -361,6 +404,58 @@ def test_names_do_not_drive_the_terminal(folder: Path, capsys: pytest.CaptureFix
     assert run("run", "bare.onnx", "a\x1b[2J.png", "b\x1b[2J.png", "--quiet") == 1
     out, err = capsys.readouterr()
     assert "\x1b" not in out + err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 there")
+@pytest.mark.parametrize("external", [False, True])
+def test_names_that_are_not_utf_8(external: bool, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = os.fsdecode(b"bad\xff")
+    Path(place).mkdir()
+    if external:
+        graph = cnndsl.load("net.cnn").graph
+        write_onnx(Path(place, "net.onnx"), graph, init(graph, 3), external_threshold=100)
+        assert len(list(Path(place).iterdir())) == 2
+    else:
+        shutil.copy("net.onnx", place)
+    saved(picture(20, 20), folder / "good.png").rename(Path(place, os.fsdecode(b"\xc3\xa9\xfe.png")))
+    truncated(saved(picture(20, 20), folder / "cut.jpg")).rename(Path(place, "cut.jpg"))
+    capsys.readouterr()
+    for form in ("text", "json", "csv"):
+        assert run("run", f"{place}/net.onnx", place, "--format", form, "--quiet") == 1
+        out, err = capsys.readouterr()
+        assert "bad\ufffd/cut.jpg: " in err
+        assert not re.search("[\ud800-\udfff]", out + err) and "udc" not in out
+        names = [entry["image"] for entry in json.loads(out)] if form == "json" else out
+        assert "bad\ufffd/é\ufffd.png" in names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the locale says nothing of names there")
+def test_names_in_a_locale_of_ascii_alone(folder: Path) -> None:
+    shutil.copy("net.onnx", "é.onnx")
+    found = subprocess.run(
+        [sys.executable, "-m", "cnndsl", "run", "é.onnx", "images/0.png"],
+        env=os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_what_is_no_regular_file_is_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("images/pipe.png")
+    message = "images/pipe.png: it is no regular file"
+    capsys.readouterr()
+    for command in (["run", "net.onnx"], ["preprocess", "stats"]):
+        assert run(*command, "images", "--quiet") == 1
+        assert message in capsys.readouterr().err
+        assert run(*command, "images/pipe.png") == 1
+        assert message in capsys.readouterr().err
+    assert run("compile", "net.cnn", "--to", "onnx", "--verify", "--verify-on", "images") == 0
+    assert message in capsys.readouterr().out
+    for words in (["run", "images/pipe.png", "images"], ["bench", "images/pipe.png"],
+                  ["compile", "net.cnn", "--to", "onnx", "--verify", "--verify-on", "images/pipe.png"]):  # fmt: skip
+        assert run(*words) == 2
+        assert "regular file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("module", ["PIL", "tqdm", "onnxruntime"])

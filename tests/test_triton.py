@@ -23,6 +23,7 @@ from cnndsl.lower.onnx import write_onnx
 from cnndsl.lower.onnx.ends import End, Ends, read_ends
 from cnndsl.triton import CannotServe, Serving
 from cnndsl.triton import repository as repositories
+from cnndsl.triton.existing import misfit
 from cnndsl.triton.repository import Deployment
 from cnndsl.triton.settings import config
 from cnndsl.weights import init, initial
@@ -273,6 +274,119 @@ def test_settings_that_are_there_are_not_overwritten_unasked(
     assert (repository / "pets" / "3" / "model.onnx").is_file()
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (["--with-preprocess"], [], "input 'input' with data_type TYPE_UINT8, and the file has TYPE_FP32"),
+        (
+            [],
+            ["--io-type", "fp16", "--precision", "fp16"],
+            "input 'input' with data_type TYPE_FP32, and the file has TYPE_FP16",
+        ),
+        ([], ["--input", "3x24x24"], "input 'input' with dims [3, 16, 16], and the file has [3, 24, 24]"),
+        (["--max-batch", "0"], ["--set", "classes=5"], "output 'output' with dims [-1, 3], and the file has [-1, 5]"),
+    ],
+)
+def test_settings_that_contradict_the_file_are_not_kept(
+    first: list[str], second: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = PETS.replace("resize(20) - crop(16) - ", "").replace(' - labels("cat", "dog", "bird")', "")
+    spec = f"param classes = 3\n{spec.replace('FC-3', 'FC-{classes}')}"
+    repository = compile_to(tmp_path, spec, *first)
+    before = tree(repository)
+    capsys.readouterr()
+    for asked in ([], ["--existing-config", "keep"]):
+        compile_to(tmp_path, spec, *second, *asked, code=2)
+        said = capsys.readouterr().err
+        assert f"config.pbtxt is there already and cannot be kept, because it has {message}" in said
+        assert "--existing-config replace" in said and "--existing-config keep" not in said
+        assert tree(repository) == before
+    compile_to(tmp_path, spec, *second, "--existing-config", "replace")
+    assert (repository / "pets" / "2" / "model.onnx").is_file()
+
+
+ENDS = Ends((End("input", "FLOAT", ("N", 3, "H", 8)),), (End("output", "FLOAT", ("N", 10)),), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", None),
+        ('name: "a" # all else is found out\nparameters { key: "k" value: { string_value: "v" } }', None),
+        ('max_batch_size: 4 input [{ name: "input", data_type: TYPE_FP32, dims: [3, -1, 8] }]', None),
+        ("max_batch_size: 4 input < name: 'input' dims: 3 dims: 224; dims: 8 >", None),
+        ('input { name: "input" data_type: 11 dims: [-1, 3, -1, 8] }', None),
+        ('input { name: "input" dims: [3, 24, 8] }', None),
+        ('max_batch_size: 4 input { name: "input" dims: [3, 192] reshape: { shape: [3, 24, 8] } }', None),
+        ('output { name: "output" label_filename: "labels.txt" }', None),
+        (
+            'max_batch_size: 4 input { name: "input" dims: [3, -1, 9] }',
+            "input 'input' with dims [3, -1, 9], and the file has [3",
+        ),
+        (
+            'max_batch_size: 4 input { name: "input" dims: [-1, -1, 8] }',
+            "input 'input' with dims [-1, -1, 8], and the file has",
+        ),
+        (
+            'max_batch_size: 4 input { name: "input" dims: [4, 3, 8, 8] }',
+            "input 'input' with dims [4, 3, 8, 8], and the file",
+        ),
+        ('input { name: "images" }', "input name 'images', and the file has 'input'"),
+        ('output { name: "y" }', "output name 'y', and the file has 'output'"),
+        (
+            'output { name: "output" data_type: TYPE_INT64 }',
+            "output 'output' with data_type TYPE_INT64, and the file has TYPE_FP32",
+        ),
+        (
+            'input { name: "input" format: FORMAT_NHWC }',
+            "input 'input' with format FORMAT_NHWC, and the file has FORMAT_NCHW",
+        ),
+        ("input {", "what no server can read, at "),
+        ("max_batch_size: 3000000000", "what no server can read, at "),
+    ],
+)
+def test_what_fits_settings(text: str, problem: str | None) -> None:
+    found = misfit(text, ENDS, "nchw")
+    assert (found or "").startswith(problem or "") and (found is None) == (problem is None)
+    if not (problem or "").startswith("what"):
+        text_format.Parse(text, SCHEMA.ModelConfig())  # the cases are of Triton's schema
+
+
+@given(servings, st.sampled_from(["nchw", "nhwc"]))
+def test_a_file_fits_its_own_settings(serving: Serving, layout: str) -> None:
+    assert misfit(config(serving, ENDS, (3, 9, 8), layout, None), ENDS, layout) is None
+
+
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("there", [False, True])
+def test_two_at_a_time(
+    asked: bool, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another process publishes between the moment that a version was chosen and the one that it is put in place."""
+    if there:
+        compile_to(tmp_path, PETS)
+    version, home = str(1 + there), tmp_path / "models" / "pets"
+    finish = Deployment.finish
+
+    def late(self: Deployment, graph: Graph, **named: Any) -> tuple[Path, ...]:
+        monkeypatch.setattr(Deployment, "finish", finish)
+        compile_to(tmp_path, PETS, "--seed", "1")
+        capsys.readouterr()
+        return finish(self, graph, **named)
+
+    monkeypatch.setattr(Deployment, "finish", late)
+    compile_to(tmp_path, PETS, "--seed", "2", *(["--model-version", version] if asked else []), code=2 * asked)
+    printed = capsys.readouterr()
+    versions = sorted(path.name for path in home.iterdir() if path.is_dir())
+    if asked:
+        assert printed.err == f"cnndsl: another process has just written version {version} of pets\n"
+        assert versions == list("12"[: 1 + there])
+    else:
+        assert printed.out == f"{home / str(2 + there) / 'model.onnx'}\n"
+        assert versions == list("123"[: 2 + there])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "pets.cnn"]
+
+
 def test_a_version_that_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     repository = compile_to(tmp_path, PETS)
     before = tree(repository)
@@ -348,6 +462,44 @@ def test_a_repository_behind_a_link_and_one_that_cannot_be(tmp_path: Path, capsy
     assert "there is no folder" in capsys.readouterr().err
 
 
+def test_a_link_that_leads_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "pets").symlink_to(tmp_path / "gone")
+    compile_to(tmp_path, PETS, code=2)
+    assert f"pets is a link to {tmp_path / 'gone'}, which does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("field", "option", "least", "most"),
+    [
+        ("max_batch", "max-batch", 0, 2**31 - 1),
+        ("instances", "instances", 1, 2**31 - 1),
+        ("queue_delay", "queue-delay", 0, 2**64 - 1),
+        ("version", "model-version", 1, 2**63 - 1),
+    ],
+)
+def test_numbers_are_those_that_the_schema_holds(field: str, option: str, least: int, most: int) -> None:
+    for value in (least, most):
+        serving = Serving("pets", **{field: value})
+        assert serving.refusal() is None
+        parsed(config(serving, ENDS, (3, 9, 8), "nchw", None))
+    for value in (least - 1, most + 1):
+        serving = Serving("pets", **{field: value})
+        refusal = f"--{option} must be at least {least} and at most {most:,}"
+        assert serving.refusal() == refusal
+        if field != "version" and value > most:
+            with pytest.raises(text_format.ParseError):
+                parsed(config(serving, ENDS, (3, 9, 8), "nchw", None))
+
+
+def test_there_is_a_last_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    repository = compile_to(tmp_path, PETS, "--model-version", str(2**63 - 1))
+    (repository / "pets" / str(2**63)).mkdir()  # which no server reads
+    compile_to(tmp_path, PETS, code=2)
+    assert f"pets has version {2**63 - 1}, and there is none after it" in capsys.readouterr().err
+    compile_to(tmp_path, PETS, "--model-version", "3")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -358,6 +510,10 @@ def test_a_repository_behind_a_link_and_one_that_cannot_be(tmp_path: Path, capsy
         (["--to", "triton", "-o", "r", "--model-name", ".."], "cannot be a model's name"),
         (["--to", "triton", "-o", "r", "--model-version", "0"], "--model-version must be at least 1"),
         (["--to", "triton", "-o", "r", "--instances", "0"], "--instances must be at least 1"),
+        (["--to", "triton", "-o", "r", "--instances", "3000000000"], "--instances must be at least 1 and at most"),
+        (["--to", "triton", "-o", "r", "--max-batch", "3000000000"], "--max-batch must be at least 0 and at most"),
+        (["--to", "triton", "-o", "r", "--queue-delay", "9" * 30], "--queue-delay must be at least 0 and at most"),
+        (["--to", "triton", "-o", "r", "--model-version", "9" * 20], "--model-version must be at least 1 and at most"),
         (["--to", "triton", "-o", "r", "--max-batch", "4", "--preferred-batch", "2,8"], "sizes outside 1 to 4"),
         (["--to", "triton", "-o", "r", "--preferred-batch", "two"], "whole numbers with commas"),
         (["--to", "triton", "-o", "r", "--kind", "cpu", "--accelerator", "tensorrt"], "is for GPUs"),

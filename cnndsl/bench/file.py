@@ -73,7 +73,10 @@ def _load(path: str | os.PathLike[str], weights: bool) -> Any:
     import onnx
 
     if not Path(path).is_file():
-        raise CannotBench(f"{os.fspath(path)} {'is a folder' if Path(path).is_dir() else 'does not exist'}")
+        what = (
+            "is a folder" if Path(path).is_dir() else "is no regular file" if Path(path).exists() else "does not exist"
+        )
+        raise CannotBench(f"{os.fspath(path)} {what}")
     try:
         proto = onnx.load(os.fspath(path), format="protobuf", load_external_data=weights)
     except Exception as error:  # protobuf's errors have no base of their own

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIG_IGN, SIGINT, signal
 from threading import current_thread, main_thread
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..extras import MissingExtra, need
 from ..nvidia import first_gpu
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 RUNS = 3
+
+LEAVING = 10.0
+"""Seconds that a process has after its answer: what it leaves behind unasked, others complain of."""
+
+_STEP: Final = None
+"""What a process sends for a step; no function's result."""
 
 Result = TypeVar("Result")
 
@@ -46,21 +52,27 @@ class Fresh(Record):
         }  # fmt: skip
 
 
-def alone(batch: int | None, function: Callable[..., Result], *arguments: Any) -> Result:
+def alone(
+    batch: int | None, function: Callable[..., Result], *arguments: Any, step: Callable[[], None] | None = None
+) -> Result:
     """Call a function in a process of its own, so that no other is ended where the system has no memory left.
 
-    Raises OutOfMemory where the process does not come to its end, and what the function raises.
+    With `step` the function is given a keyword argument of that name, whose calls there are calls of it here. Raises
+    OutOfMemory where the process does not come to its end, and what the function raises.
     """
     from multiprocessing import get_context
 
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(sender, function, arguments), daemon=True)
+    process = context.Process(target=_answer, args=(sender, function, arguments, step is not None), daemon=True)
     with _uninterrupted():
         process.start()
     sender.close()
     try:
-        found: Result | Exception = receiver.recv()
+        while (found := receiver.recv()) is _STEP:
+            if step is not None:
+                step()
+        process.join(LEAVING)
     except EOFError:
         tried = "it" if batch is None else f"a batch of {batch}"
         advice = "try a smaller --batch or --size"
@@ -71,7 +83,8 @@ def alone(batch: int | None, function: Callable[..., Result], *arguments: Any) -
         receiver.close()
     if isinstance(found, Exception):
         raise found
-    return found
+    made: Result = found
+    return made
 
 
 @contextmanager
@@ -87,10 +100,12 @@ def _uninterrupted() -> Iterator[None]:
         signal(SIGINT, before)
 
 
-def _answer(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """Send what a function gives, or what it raises, which must not fail to be pickled."""
+def _answer(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...], steps: bool) -> None:
+    """Send what a function gives, or what it raises, which must not fail to be pickled; and its steps before."""
+    with suppress(OSError):  # Linux ends this process first then, and none beside it
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     try:
-        answer = function(*arguments)
+        answer = function(*arguments, **({"step": lambda: sender.send(_STEP)} if steps else {}))
     except (CannotBench, MissingExtra) as problem:
         answer = problem
     except Exception as error:

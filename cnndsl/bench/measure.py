@@ -115,7 +115,8 @@ def bench(
 
     Every option of the provider but those that are `held` is tried, unless `sweep` is off. With `torch` the outputs are
     compared first, and where they do not agree nothing is timed. Each of what is compared runs for about so many
-    seconds. `step` is called `steps` times. A batch that does not fit into memory is reported, and the others go on.
+    seconds. `step` is called `steps` times. Whatever holds a batch is in processes that come and go: one that does not fit
+    into memory is reported, and the others go on.
 
     Raises CannotBench where the provider or the model does not do, FellBack where nodes ran elsewhere, MissingExtra.
     """
@@ -127,17 +128,14 @@ def bench(
                 plan, placement = alone(batch, examine, file, start, batch, size, engines)
                 step()
                 if torch is not None and agreement is None:
-                    agreement = compared(torch, file, plan, start, engines)
+                    agreement = alone(batch, compared, torch, file, plan, start, engines)
                     if not agreement.agrees:
                         break
                 tried = frozenset(option.name for option in OPTIONS[start.provider]) if not sweep else held
-                best, found = swept(plan, start, tried, engines, seconds * SWEEP_SHARE, step)
-                rows = _rows(plan, file, start, best, engines, seconds, torch)
-                best, rows = _settled(start, best, rows)
+                found = alone(batch, _timed, plan, file, start, tried, engines, seconds, torch, step=step)
+                own = alone(batch, fresh, plan, found.configuration, engines)
                 step()
-                own = alone(batch, fresh, plan, best, engines)
-                step()
-                done.append(Measured(plan.batch, best, rows, tuple(found), own, plan))
+                done.append(found.replace(fresh=own))
             except OutOfMemory as problem:
                 done.append(Measured(batch or 1, start, problem=str(problem)))
     return Report(file, start.provider, _device(start), _versions(torch), placement, tuple(done), agreement)
@@ -146,6 +144,25 @@ def bench(
 def steps(provider: str, batches: int, held: frozenset[str], sweep: bool) -> int:
     """How often `bench` calls `step`, if all goes well."""
     return batches * (3 + (len(trials(OPTIONS[provider], held)) if sweep else 0))
+
+
+def _timed(
+    plan: Plan,
+    file: ModelFile,
+    start: Configuration,
+    held: frozenset[str],
+    engines: str,
+    seconds: float,
+    torch: Torch | None,
+    *,
+    step: Callable[[], None],
+) -> Measured:
+    """All that is timed at one batch size; `step` is called for each option that is tried, and at the end."""
+    best, found = swept(plan, start, held, engines, seconds * SWEEP_SHARE, step)
+    rows = _rows(plan, file, start, best, engines, seconds, torch)
+    best, rows = _settled(start, best, rows)
+    step()
+    return Measured(plan.batch, best, rows, tuple(found), None, plan)
 
 
 def _rows(

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from ..extras import GPU_BUILD, need, preload
+from ..extras import GPU_BUILD, NativePath, need, preload
 from ..record import Record
-from .errors import CannotBench, FellBack, explained
+from .errors import CannotBench, FellBack, OutOfMemory, explained
 from .file import ModelFile
 from .plan import Plan, Value, plan_of
 from .settings import PROVIDERS, Configuration
@@ -80,9 +80,7 @@ def examine(
     provider, configuration = PROVIDERS[configuration.provider], configuration.uncaptured
     runtime = _runtime(configuration.provider)
     plan = plan_of(file, batch, size)
-    options = _options(runtime, plan, configuration)
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    session = _started(runtime, plan, configuration, engines, options)
+    session = _examined(runtime, plan, configuration, engines, size)
     placement = _placement(session)
     lost = placement.elsewhere(provider)
     if lost:
@@ -92,10 +90,35 @@ def examine(
     try:
         found = session.run(None, {plan.input.name: plan.example()})
     except Exception as error:
-        raise explained(error, doing) from None
+        problem = explained(error, doing)
+        raise problem if size is None else _size_refused(plan, size, problem) from None
     ends = zip(session.get_outputs(), found, strict=True)
     outputs = tuple(Value(end.name, value.dtype.name, tuple(value.shape)) for end, value in ends)
     return plan.replace(outputs=outputs), placement
+
+
+def _examined(runtime: Any, plan: Plan, configuration: Configuration, engines: str, size: Sequence[int] | None) -> Any:
+    """A session that says what it runs where."""
+    options = _options(runtime, plan, configuration)
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    try:
+        return _started(runtime, plan, configuration, engines, options)
+    except CannotBench as problem:
+        if size is None:
+            raise
+        whole = plan.replace(dimensions=())
+        _started(runtime, whole, configuration, engines, _options(runtime, whole, configuration))
+        raise _size_refused(plan, size, problem) from None  # with the sizes left open it starts
+
+
+def _size_refused(plan: Plan, size: Sequence[int], problem: CannotBench) -> CannotBench:
+    """What fails because of a size that the file leaves open, in words; what has another reason as it is."""
+    if isinstance(problem, FellBack | OutOfMemory):
+        return problem
+    return CannotBench(
+        f"the network in {plan.path} does not take {'x'.join(map(str, size))}, though it leaves its sizes open: try another "
+        f"--size, such as multiples of 32; {problem}"
+    )
 
 
 def _type(end: Value) -> Any:
@@ -152,7 +175,9 @@ def _started(runtime: Any, plan: Plan, configuration: Configuration, engines: st
     provider = PROVIDERS[configuration.provider]
     own = configuration.provider_options(engines, plan.precision)
     try:
-        session = runtime.InferenceSession(plan.path, options, providers=[(provider, own)], enable_fallback=False)
+        session = runtime.InferenceSession(
+            NativePath(plan.path), options, providers=[(provider, own)], enable_fallback=False
+        )
     except Exception as error:
         if "fallback to cpu ep" in str(error).lower():
             raise FellBack(f"{configuration.provider} was asked for, and does not run every node") from None

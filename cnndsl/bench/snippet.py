@@ -31,7 +31,7 @@ def _lines(plan: Plan, configuration: Configuration) -> Iterator[str]:
         yield "options.add_session_config_entry('session.disable_cpu_ep_fallback', '1')"
     own = configuration.provider_options(ENGINES, plan.precision)
     yield f"providers = [({PROVIDERS[configuration.provider]!r}, {own!r})]"
-    yield f"session = ort.InferenceSession({plan.path!r}, options, providers=providers)"
+    yield f"session = ort.InferenceSession({_model(plan.path)}, options, providers=providers)"
     yield ""
     yield f"images = np.zeros({_shape(plan, plan.input)}, np.{plan.input.type})"
     yield f"x = ort.OrtValue.ortvalue_from_numpy(images, '{device}', 0)"
@@ -47,6 +47,15 @@ def _lines(plan: Plan, configuration: Configuration) -> Iterator[str]:
     yield "session.run_with_iobinding(binding)"
     yield "binding.synchronize_outputs()"
     yield f"print({', '.join(f'{name}.numpy().shape' for name in names)})"
+
+
+def _model(path: str) -> str:
+    """A file as ONNX Runtime takes it: by its name if that is text, else by what is in it."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return f"np.fromfile({path!r}, np.uint8).tobytes()"
+    return repr(path)
 
 
 def _shape(plan: Plan, end: Value) -> str:

@@ -74,7 +74,7 @@ def run_bench(arguments: argparse.Namespace) -> int:
         raise Failure(report.printable(str(problem))) from None
     print(json.dumps(found.json(), indent=2) if arguments.json else _printable(bench.text(found)))
     if found.agreement is not None and not found.agreement.agrees:
-        return failed(_differs(arguments, file, side), FINDINGS)
+        return failed(report.printable(_differs(arguments, file)), FINDINGS)
     return ERROR if any(measured.problem is not None for measured in found.measured) else CLEAN
 
 
@@ -104,6 +104,13 @@ def _torch(arguments: argparse.Namespace, file: ModelFile) -> Torch | None:
     from ..bench import Torch
 
     graph = graph_of(arguments)
+    if file.metadata.get("hash") not in (None, graph.hash()):
+        raise Failure(
+            report.printable(
+                f"{file.path} was compiled from another network than {graph.name}: name its own spec with --spec, "
+                "with the same --set, --input and --classes"
+            )
+        )
     return Torch(graph, _weights(arguments, file, graph))
 
 
@@ -132,10 +139,8 @@ def _stored(path: str, graph: Graph) -> Mapping[str, Any]:
     return stored.arrays
 
 
-def _differs(arguments: argparse.Namespace, file: ModelFile, side: Torch | None) -> str:
+def _differs(arguments: argparse.Namespace, file: ModelFile) -> str:
     """What to do where PyTorch gives something else."""
-    if side is not None and file.metadata.get("hash") not in (None, side.graph.hash()):
-        return f"{file.path} and PyTorch differ: it was compiled from another network than {side.graph.name}"
     named = arguments.weights is not None or arguments.seed is not None
     return f"{file.path} and PyTorch differ: name the {'' if not named else 'right '}weights with --weights or --seed"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..ir import Graph
 from ..report import printable
@@ -24,6 +25,9 @@ from .request import (
     show,
 )
 from .serving import serving, serving_options, triton_only
+
+if TYPE_CHECKING:
+    from ..backends import Written
 
 
 def compile_options(command: argparse.ArgumentParser) -> None:
@@ -90,7 +94,7 @@ def run_compile(arguments: argparse.Namespace) -> int:
         raise Failure("--to triton needs a model repository, the folder of a server's models: -o REPO")
     int8 = int8_of(arguments)
     graph = graph_of(arguments)
-    keep_inputs(arguments.output, arguments.spec, arguments.weights, arguments.calibrate)
+    keep_inputs(arguments.output, arguments.spec, arguments.weights, arguments.calibrate, arguments.verify_on)
     if arguments.to == "torch":
         return deliver(backends.torch_text(graph), arguments.output or "-")
     if arguments.to == "ir":
@@ -118,17 +122,24 @@ def run_compile(arguments: argparse.Namespace) -> int:
         else:
             written = backends.compile_onnx(graph, Path("/dev/stdout" if target == "-" else target), options)
     except backends.Disagreement as failure:
+        if failure.found is not None:
+            _tell(failure.found, graph, arguments, target)
         raise Failure(str(failure), FINDINGS) from None
+    _tell(written, graph, arguments, target)
+    return CLEAN
+
+
+def _tell(written: Written, graph: Graph, arguments: argparse.Namespace, target: str) -> None:
+    """Print what there is to say of what was written, or was not because it is not good enough."""
     if written.warnings:
         show(written.warnings, arguments)
     for notice in written.notices:
         failed(printable(notice))
     if arguments.as_json:
         print_report(written)
-        return CLEAN
+        return
     for line in (*_open_sizes(graph), *written.remarks, *map(str, written.files)):
         print(line, file=sys.stderr if target == "-" else sys.stdout)
-    return CLEAN
 
 
 _FOR_ONNX = ("weights", "seed", "no_weights", "with_preprocess", "opset", "verify", "verify_on", "passes", "no_fold_bn",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -155,6 +156,14 @@ class _Bar:
             self._bar.close()
 
 
+def _unicode(text: str | None) -> str | None:
+    """A name as text that every program reads: bytes of it that are not UTF-8 are replaced, all other characters stay."""
+    if text is None:
+        return None
+    whole = re.sub("[\ud800-\udc7f\udd00-\udfff]", "\N{REPLACEMENT CHARACTER}", text)  # no bytes of a name
+    return whole.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 class _Text:
     """An image a paragraph."""
 
@@ -178,11 +187,13 @@ class _Json:
 
     def row(self, outcome: Outcome) -> None:
         found = [
-            {"class": item.index, "label": item.label, "probability": item.probability} for item in outcome.predictions
+            {"class": item.index, "label": _unicode(item.label), "probability": item.probability}
+            for item in outcome.predictions
         ]
-        data: dict[str, Any] = {"image": str(outcome.path), "predictions": found}
+        image = _unicode(str(outcome.path))
+        data: dict[str, Any] = {"image": image, "predictions": found}
         if outcome.problem is not None:
-            data = {"image": str(outcome.path), "error": outcome.problem}
+            data = {"image": image, "error": _unicode(outcome.problem)}
         print(f"{self._before}\n  {json.dumps(data)}", end="")
         self._before = ","
 
@@ -201,7 +212,8 @@ class _Csv:
 
     def row(self, outcome: Outcome) -> None:
         for rank, found in enumerate(outcome.predictions, 1):
-            self._writer.writerow((outcome.path, rank, found.index, found.label or "", repr(found.probability)))
+            image, label = _unicode(str(outcome.path)), _unicode(found.label or "")
+            self._writer.writerow((image, rank, found.index, label, repr(found.probability)))
 
     def end(self) -> None:
         pass

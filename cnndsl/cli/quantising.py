@@ -12,7 +12,7 @@ from .request import Failure
 if TYPE_CHECKING:
     from ..backends import Int8, Written
 
-_OPTIONS: Final = ("calibrate", "max_drop", "min_agreement", "provider", "as_json")
+_OPTIONS: Final = ("calibrate", "max_drop", "min_agreement", "max_error", "provider", "as_json")
 
 
 def int8_options(command: argparse.ArgumentParser) -> None:
@@ -31,6 +31,12 @@ def int8_options(command: argparse.ArgumentParser) -> None:
         metavar="PERCENT",
         type=float,
         help="without labels, how often the first class must be that of FP32 (default 99.5)",
+    )
+    group.add_argument(
+        "--max-error",
+        metavar="PERCENT",
+        type=float,
+        help="without labels, how far the output may be from that of FP32 (default 5 where it has no classes)",
     )
     group.add_argument("--provider", choices=("cpu", "cuda", "tensorrt"), help="what will run it (default cpu)")
     group.add_argument("--json", dest="as_json", action="store_true", help="print what was found as JSON")
@@ -51,14 +57,15 @@ def int8_of(arguments: argparse.Namespace) -> Int8 | None:
         raise Failure("--io-type is for --precision fp32 and fp16; an INT8 model takes and gives FP32")
     if arguments.as_json and arguments.output == "-":
         raise Failure("--json and -o - both write to standard output")
-    for option in ("max_drop", "min_agreement"):
+    for option in ("max_drop", "min_agreement", "max_error"):
         given = getattr(arguments, option)
         if given is not None and not 0 <= given <= 100:
             raise Failure(f"--{option.replace('_', '-')} goes from 0 to 100, {given:g} does not")
     from ..backends import Int8
 
     watch = _bar if sys.stderr.isatty() else iter
-    return Int8(arguments.calibrate, arguments.max_drop, arguments.min_agreement, arguments.provider or "cpu", watch)
+    bounds = (arguments.max_drop, arguments.min_agreement, arguments.max_error)
+    return Int8(arguments.calibrate, *bounds, arguments.provider or "cpu", watch)
 
 
 def print_report(written: Written) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,12 +27,13 @@ def read_image(path: str | os.PathLike[str], *, grey: bool = False) -> Image:
     """The first frame of an image file as RGB, or as shades of grey, turned as its EXIF orientation says.
 
     Transparency is left out, as torchvision's loader does; 16 bits become 8, rounded; shades of grey are 0.299 R + 0.587 G +
-    0.114 B. Raises BrokenImage, MissingExtra.
+    0.114 B. Raises BrokenImage, also for what is no regular file: a pipe might never end. Raises MissingExtra.
     """
     library = need("PIL.Image", "images")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata; what cannot be read raises
+            _regular(path)
             with library.open(path) as file:
                 file.load()
                 return _converted(need("PIL.ImageOps", "images").exif_transpose(file), "L" if grey else "RGB")
@@ -40,6 +43,13 @@ def read_image(path: str | os.PathLike[str], *, grey: bool = False) -> Image:
         raise BrokenImage(f"{os.fspath(path)}: there is not enough memory for it") from None
     except Exception as error:  # a damaged file makes Pillow's readers raise nearly anything
         raise BrokenImage(f"{os.fspath(path)}: {_reason(error, library)}") from None
+
+
+def _regular(path: str | os.PathLike[str]) -> None:
+    """Raise BrokenImage for a pipe or a device: opening it may wait for ever."""
+    mode = Path(path).stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise BrokenImage("it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
 
 
 def _converted(image: Image, mode: str) -> Image:

@@ -16,10 +16,12 @@ from ..images import BrokenImage, network_input
 from ..ir import Graph
 from ..preprocess import Preprocess, channels_of
 from .labels import fitting_labels
-from .samples import Array, Labels, Samples, UnfitData, checked, times
+from .samples import RESIZE, Array, Entrance, Labels, Samples, UnfitData, times
 
 IMAGES: Final = "images"
 LABELS: Final = "labels"
+_BEGINNINGS: Final = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
+"""Of an `.npy` file, and of an `.npz` file with and without arrays in it."""
 
 _KNOWN: Final = {"digits": digits}
 
@@ -42,7 +44,7 @@ def read_arrays(path: Path, graph: Graph) -> Samples:
     try:
         loaded = _loaded(path)
     except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise UnfitData(f"{path} is no file of arrays that NumPy reads without unpickling: {error}") from None
+        raise UnfitData(f"{path} is no file of arrays that NumPy reads: {_reason(error)}") from None
     if isinstance(loaded, np.ndarray):
         return _samples(loaded, None, graph, str(path))
     images, labels = _named(loaded, path)
@@ -51,11 +53,21 @@ def read_arrays(path: Path, graph: Graph) -> Samples:
 
 def _loaded(path: Path) -> Any:
     """The array of an `.npy` file, which stays on the disk, or those of an `.npz` file by their names."""
+    with path.open("rb") as file:
+        if not file.read(6).startswith(_BEGINNINGS):
+            raise ValueError("it is neither .npz nor .npy; images are read from the folder that holds them")
     if path.suffix == ".npy":
         return np.load(path, mmap_mode="r", allow_pickle=False)
     with path.open("rb") as file:
         found: Any = np.load(file, allow_pickle=False)
         return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a file, without NumPy's advice to unpickle it, which would run what it holds."""
+    if "allow_pickle" in str(error):
+        return "its arrays are of Python objects, and those of numbers are wanted"
+    return str(error) or "it is cut off"
 
 
 def _named(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
@@ -65,18 +77,22 @@ def _named(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> tuple[npt.NDAr
     if name is None:
         found = ", ".join(arrays) or "nothing"
         raise UnfitData(f"{path} holds {found}; it must hold `images`, and `labels` where they are known")
+    for member in (name, LABELS):
+        if not isinstance(arrays.get(member, arrays[name]), np.ndarray):
+            raise UnfitData(f"{path}: {member} is no array that NumPy saved")
     return arrays[name], arrays.get(LABELS)
 
 
 def _samples(images: npt.NDArray[Any], labels: npt.NDArray[Any] | None, graph: Graph, what: str) -> Samples:
     if images.ndim < 2 or not len(images):
-        raise UnfitData(f"{what} holds {times(images.shape)} numbers, not N inputs of {graph.input_shape}")
+        held = f"{times(images.shape)} numbers" if images.ndim else "a single number"
+        raise UnfitData(f"{what} holds {held}, not N inputs of {graph.input_shape}")
     classes: Labels | None = None if labels is None else fitting_labels(labels, len(images), graph, what)
     if images.dtype == np.uint8:
         return Samples(_pictures(images, graph, what), classes)
     if images.dtype.kind != "f":
         raise UnfitData(f"{what} holds {images.dtype}; inputs are floats, images bytes (uint8)")
-    checked(images[0], graph, f"each input in {what}")
+    Entrance(graph).check(images[0], f"each input in {what}")
     inputs = images.astype(np.float32, copy=False)
     if not np.isfinite(inputs).all():
         raise UnfitData(f"{what} holds numbers that are not finite")
@@ -97,12 +113,14 @@ def _pictures(images: npt.NDArray[np.uint8], graph: Graph, what: str) -> Sequenc
     size = graph.input_shape.spatial
     height, width = (n if isinstance(n, int) else None for n in size)
     try:
-        return [
+        made = [
             network_input(preprocess, _picture(library, preprocess, image), (height, width))
             for image in (images if axis == 3 else images.transpose(0, 2, 3, 1))
         ]
     except BrokenImage as problem:
         raise UnfitData(f"an image in {what} does not do: {problem}") from None
+    Entrance(graph).check(made[0], f"each input that `preprocess` makes of {what}", RESIZE)
+    return made
 
 
 def _picture(library: Any, preprocess: Preprocess, image: npt.NDArray[np.uint8]) -> Any:

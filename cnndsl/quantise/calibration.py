@@ -10,11 +10,10 @@ import numpy as np
 from onnx import ModelProto, save_model
 
 from ..extras import need
+from .finite import not_finite
 from .quiet import quiet
-from .samples import Array, Samples, UnfitData
+from .samples import INPUT, Array, Samples, UnfitData
 from .settings import Scheme
-
-INPUT = "input"
 
 
 def ranges(model: ModelProto, samples: Samples, scheme: Scheme, folder: Path) -> Any:
@@ -39,9 +38,8 @@ def ranges(model: ModelProto, samples: Samples, scheme: Scheme, folder: Path) ->
         except Exception as error:  # ONNX Runtime's errors have no base of their own
             raise UnfitData(f"the network does not take the calibration data: {str(error).splitlines()[0]}") from None
         found = calibrator.compute_data()
-    for name, data in found.items():
-        if not np.isfinite(data.range_value).all():
-            raise UnfitData(f"{name} is not finite on the calibration data, so it has no range")
+    if not all(np.isfinite(data.range_value).all() for _, data in found.items()):
+        raise UnfitData(not_finite(model, samples, folder))
     _share_ranges(model, found)
     return found
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..images import BrokenImage, find_images, network_input, read_image
 from ..ir import Graph
 from .labels import classes_of, classifies
-from .samples import Array, Samples, UnfitData, checked, spread
+from .samples import RESIZE, Array, Entrance, Samples, UnfitData, UnfitSize, spread
 
 MOST: Final = 2000
 """Images that are read of a folder; of one with more, so many from its whole length."""
@@ -21,7 +21,8 @@ MOST: Final = 2000
 def read_folder(folder: Path, graph: Graph) -> Samples:
     """The images below a folder as the network's inputs; what cannot be read is left out and told.
 
-    Raises UnfitData where there are none, none can be read, or the spec does not say how images become inputs.
+    Raises UnfitData where there are none, none can be read, one becomes an input of a size that is not valid, or the spec
+    does not say how images become inputs.
     """
     if graph.preprocess is None:
         raise UnfitData(
@@ -33,9 +34,10 @@ def read_folder(folder: Path, graph: Graph) -> Samples:
     inputs: list[Array] = []
     labels: list[int] = []
     skipped: list[str] = []
+    entrance = Entrance(graph)
     for path, label in chosen:
         try:
-            inputs.append(_input(path, graph))
+            inputs.append(_input(path, graph, entrance))
         except BrokenImage as problem:
             skipped.append(str(problem))
             continue
@@ -45,14 +47,16 @@ def read_folder(folder: Path, graph: Graph) -> Samples:
     return Samples(inputs, np.array(labels, np.int64) if labels else None, tuple(skipped))
 
 
-def _input(path: Path, graph: Graph) -> Array:
+def _input(path: Path, graph: Graph, entrance: Entrance) -> Array:
     preprocess = graph.preprocess
     assert preprocess is not None
     height, width = (n if isinstance(n, int) else None for n in graph.input_shape.spatial)
     image = read_image(path, grey=preprocess.image == "grey")
     try:
         made = network_input(preprocess, image, (height, width))
-        checked(made, graph, "it")
+        entrance.check(made, "it", RESIZE)
+    except UnfitSize as problem:
+        raise UnfitSize(f"{path}: as an input {problem}") from None
     except (BrokenImage, UnfitData) as problem:
         raise BrokenImage(f"{path}: {problem}") from None
     return made

@@ -29,9 +29,15 @@ def fitting_labels(labels: npt.NDArray[Any], count: int, graph: Graph, what: str
 
 
 def classifies(graph: Graph) -> bool:
-    """Whether a network gives one score a class."""
+    """Whether a network gives one score a class, of two classes or more."""
     shape = graph.nodes[graph.output].shape
-    return isinstance(shape.channels, int) and all(size == 1 for size in shape.spatial)
+    return scores_classes(graph) and all(size == 1 for size in shape.spatial)
+
+
+def scores_classes(graph: Graph) -> bool:
+    """Whether a network gives two scores or more, for an input or for each position of a map."""
+    channels = graph.nodes[graph.output].shape.channels
+    return isinstance(channels, int) and channels > 1
 
 
 def class_count(graph: Graph, what: str) -> int:

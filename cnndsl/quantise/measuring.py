@@ -12,8 +12,7 @@ import numpy.typing as npt
 from onnx import ModelProto
 
 from ..extras import need
-from .calibration import INPUT
-from .samples import Labels, Samples, UnfitData
+from .samples import INPUT, Labels, Samples, UnfitData
 
 Scores = list[npt.NDArray[np.float32]]
 
@@ -23,34 +22,31 @@ def run(model: ModelProto, samples: Samples, folder: Path, output: str | None = 
 
     Raises UnfitData where the model fails.
     """
-    runtime = need("onnxruntime", "cpu")
-    options = runtime.SessionOptions()
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     draft = model
     if output is not None:
         draft = ModelProto()
         draft.CopyFrom(model)
         draft.graph.output.add(name=output)
     try:
-        session: Any = runtime.InferenceSession(draft.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        made = session(draft, folder)
         names = [output] if output is not None else None
-        return [session.run(names, {INPUT: batch})[0] for batch in samples.batches()]
+        return [made.run(names, {INPUT: batch})[0] for batch in samples.batches()]
     except Exception as error:  # ONNX Runtime's errors have no base of their own
         raise UnfitData(f"ONNX Runtime does not run the network on this data: {str(error).splitlines()[0]}") from None
 
 
+def session(model: ModelProto, folder: Path) -> Any:
+    """ONNX Runtime's session of a model on the CPU, which says nothing itself."""
+    runtime = need("onnxruntime", "cpu")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
 def decisions(outputs: Scores) -> npt.NDArray[np.int64]:
-    """The class of each input, or of each position; of one score a position, whether it is in favour."""
-    return np.concatenate([_decided(values) for values in outputs])
-
-
-def _decided(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    if values.shape[1] == 1:
-        inside = bool((values >= 0).all() and (values <= 1).all())
-        return (values.ravel() > (0.5 if inside else 0)).astype(np.int64)
-    first: npt.NDArray[np.int64] = values.argmax(axis=1).ravel()
-    return first
+    """The class of each input, or of each position, that has the highest score."""
+    return np.concatenate([values.argmax(axis=1).ravel() for values in outputs])
 
 
 def right(decided: npt.NDArray[np.int64], labels: Labels) -> float:
@@ -68,3 +64,9 @@ def sqnr(expected: Scores, found: Scores) -> float:
     if not np.isfinite(noise) or signal == 0:
         return -inf
     return 10 * log10(signal / noise)
+
+
+def relative_error(expected: Scores, found: Scores) -> float:
+    """The Euclidean norm of the difference over that of what is expected, of all inputs together."""
+    ratio = sqnr(expected, found)
+    return inf if ratio == -inf else 10 ** (-ratio / 20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import ModelProto, NodeProto
 
-from .calibration import INPUT
+from .samples import INPUT
 
 
 def with_images(quantised: ModelProto, images: ModelProto) -> ModelProto:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from onnx import ModelProto
 
@@ -14,13 +16,13 @@ from ..record import Record
 from .calibration import ranges
 from .hardware import Support
 from .layers import computing, moving, norms_as_convolutions
-from .measuring import decisions, right, run
+from .loss import Loss, measure_of
 from .preprocessing import with_images
 from .qdq import Quantiser
-from .report import Layer, Report, Step
+from .report import Report
 from .samples import Samples, UnfitData
 from .selection import LossTooLarge, Watch, fewest_in_float, sensitivities
-from .settings import DEFAULT_BOUNDS, WEIGHTED, Bounds, scheme
+from .settings import DEFAULT_BOUNDS, WEIGHTED, Bounds, Measure, scheme
 
 
 class Quantised(Record):
@@ -53,12 +55,19 @@ def quantise(
     Raises UnfitData where the samples or the network do not do, LossTooLarge where the bounds cannot be kept,
     MissingExtra, OSError.
     """
-    _check_bounds(bounds, samples)
+    measure = measure_of(graph, samples, bounds)
+    allowed = bounds.allowed(measure)
     calibrating, measuring = samples.parts()
-    with tempfile.TemporaryDirectory(prefix="cnndsl-") as folder:
-        quantiser = _quantiser(model, graph, calibrating, support, Path(folder))
+    with _scratch() as folder:
+        quantiser = _quantiser(model, graph, calibrating, support, folder)
+        chosen = Loss(quantiser, graph, measuring, measure)
         sensitive = sensitivities(quantiser, graph, calibrating, watch)
-        chosen = _chosen(quantiser, sensitive, measuring, bounds)
+        order = [layer.name for layer in sorted(sensitive, key=lambda layer: layer.sqnr)]
+        weighted = _weighted(quantiser.model, quantiser.layers)
+        last_weighted = max(i for i, name in enumerate(order) if name in weighted)
+        steps = fewest_in_float(order, chosen.lost, allowed, last_weighted)
+        if len(chosen.floating) != steps[-1].floating:
+            chosen.lost(order[: steps[-1].floating])
         made = quantiser.outside.whole(chosen.model)
     report = Report(
         support=support,
@@ -67,20 +76,24 @@ def quantise(
         calibrated_on=len(calibrating),
         measured_on=len(measuring),
         layers=tuple(layer.replace(floating=layer.name in chosen.floating) for layer in sensitive),
-        steps=tuple(chosen.steps),
-        allowed=bounds.points(labelled=samples.labels is not None),
+        steps=tuple(steps),
+        allowed=allowed,
         agreement=chosen.agreement,
         accuracy=chosen.accuracy,
         skipped=samples.skipped,
+        error=chosen.error,
+        measure=measure,
     )
+    if report.lost > allowed + 1e-9:
+        raise LossTooLarge(_too_large(report, order[last_weighted]), report)
     _describe(made, report)
     return Quantised(made, report)
 
 
 def quantise_all(model: ModelProto, graph: Graph, samples: Samples, support: Support) -> ModelProto:
     """What `quantise` makes where every layer may be INT8, without measuring any; raises what it raises of the data."""
-    with tempfile.TemporaryDirectory(prefix="cnndsl-") as folder:
-        quantiser = _quantiser(model, graph, samples, support, Path(folder))
+    with _scratch() as folder:
+        quantiser = _quantiser(model, graph, samples, support, folder)
         return quantiser.outside.whole(quantiser.quantised(quantiser.layers))
 
 
@@ -92,76 +105,45 @@ def _quantiser(model: ModelProto, graph: Graph, samples: Samples, support: Suppo
     if how.norms_as_convolutions:
         norms_as_convolutions(draft)
     layers = computing(draft, graph, how)
-    if not _weighted(draft, layers, layers):
+    if not _weighted(draft, layers):
         raise UnfitData(f"{graph.name} has no layer that could be INT8: no convolution and no FC")
     found = ranges(draft, samples, how, folder)
     return Quantiser(draft, layers, moving(draft, graph, how), found, how, folder)
 
 
-def _check_bounds(bounds: Bounds, samples: Samples) -> None:
-    """Raise UnfitData where what is bounded cannot be measured."""
-    if samples.labels is None and bounds.max_drop is not None:
-        raise UnfitData(
-            "--max-drop bounds the loss of accuracy, and the calibration data has no labels: sort the images into one "
-            "subfolder a class, or put `labels` into the .npz file; without labels, --min-agreement bounds the difference"
-        )
-    if samples.labels is not None and bounds.min_agreement is not None:
-        raise UnfitData("--min-agreement is for calibration data without labels; this has some, so give --max-drop")
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for what is temporary; where there is no room in it, the OSError says where that is and what names another."""
+    with tempfile.TemporaryDirectory(prefix="cnndsl-") as folder:
+        try:
+            yield Path(folder)
+        except OSError as error:
+            if not error.strerror or not str(error.filename or folder).startswith(folder):
+                raise
+            place = f"{tempfile.gettempdir()}, where temporary files go; the variable TMPDIR names another place"
+            raise OSError(error.errno, error.strerror, place) from None
 
 
-def _chosen(quantiser: Quantiser, sensitive: Sequence[Layer], samples: Samples, bounds: Bounds) -> _Measure:
-    """The model with the fewest layers in float, measured; raises LossTooLarge."""
-    order = [layer.name for layer in sorted(sensitive, key=lambda layer: layer.sqnr)]
-    allowed = bounds.points(labelled=samples.labels is not None)
-    measure = _Measure(quantiser, samples)
-    measure.steps = fewest_in_float(order, measure.lost, allowed)
-    last = measure.steps[-1]
-    if len(measure.floating) != last.floating:
-        measure.lost(order[: last.floating])
-    kept = [name for name in quantiser.layers if name not in measure.floating]
-    if last.lost > allowed + 1e-9 or not _weighted(quantiser.model, quantiser.layers, kept):
-        raise LossTooLarge(_too_large(last, allowed, len(order), samples.labels is not None))
-    return measure
+def _weighted(model: ModelProto, layers: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+    """The layers that have weights: a model in which none of them is quantised is no INT8 model."""
+    nodes = {node.name for node in model.graph.node if node.op_type in WEIGHTED}
+    return frozenset(layer for layer, names in layers.items() if not nodes.isdisjoint(names))
 
 
-class _Measure:
-    """What is lost, by which layers are in float; keeps the model measured last, and what it was found to do."""
-
-    def __init__(self, quantiser: Quantiser, samples: Samples) -> None:
-        self._quantiser = quantiser
-        self._samples = samples
-        self._folder = quantiser.outside.folder
-        self._expected = decisions(run(quantiser.outside.model, samples, self._folder))
-        self.model = quantiser.outside.model
-        self.floating: frozenset[str] = frozenset()
-        self.agreement = 1.0
-        self.accuracy: tuple[float, float] | None = None
-        self.steps: list[Step] = []
-
-    def lost(self, floating: Sequence[str]) -> float:
-        """The points lost with these layers in float."""
-        self.floating = frozenset(floating)
-        self.model = self._quantiser.quantised([name for name in self._quantiser.layers if name not in self.floating])
-        decided = decisions(run(self.model, self._samples, self._folder))
-        self.agreement = float((decided == self._expected).mean())
-        labels = self._samples.labels
-        if labels is None:
-            return 100 * (1 - self.agreement)
-        self.accuracy = right(self._expected, labels), right(decided, labels)
-        return 100 * (self.accuracy[0] - self.accuracy[1])
+_MEASURED: Final[dict[Measure, tuple[str, str, str]]] = {
+    "accuracy": ("INT8 costs {:.2f} points of accuracy", "{:g} are allowed", "--max-drop"),
+    "agreement": ("INT8 costs {:.2f} points of agreement with FP32", "{:g} are allowed", "--min-agreement"),
+    "error": ("INT8 changes the output by {:.2f}%", "{:g}% is allowed", "--max-error"),
+}
 
 
-def _weighted(model: ModelProto, layers: Mapping[str, tuple[str, ...]], kept: Iterable[str]) -> bool:
-    """Whether any of the layers that are kept has weights."""
-    nodes = {name for layer in kept for name in layers[layer]}
-    return any(node.name in nodes and node.op_type in WEIGHTED for node in model.graph.node)
-
-
-def _too_large(last: Step, allowed: float, layers: int, labelled: bool) -> str:
-    what, option = ("accuracy", "--max-drop") if labelled else ("agreement with FP32", "--min-agreement")
+def _too_large(report: Report, last: str) -> str:
+    """Why there is no model; `last` is the layer with weights that stays in INT8 longest."""
+    lost, allowed, option = _MEASURED[report.measure]
     return (
-        f"INT8 costs {last.lost:.2f} points of {what} with {last.floating} of {layers} layers in float, and {allowed:g} are "
-        f"allowed: give more calibration data, another {option}, or take --precision fp16"
+        f"{lost.format(report.lost)} with {len(report.floating)} of {len(report.layers)} layers in float, and "
+        f"{allowed.format(report.allowed)}; of the rest only {last} has weights, so it has to stay INT8: "
+        f"give more calibration data, another {option}, or take --precision fp16"
     )
 
 

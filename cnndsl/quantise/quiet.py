@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what ONNX Runtime's Python code logs to itself.
+    """Keep what ONNX Runtime's Python code logs to itself, and what it makes NumPy warn of.
 
     It calls the functions of `logging`, which set up the root logger where nobody has: so that has a handler meanwhile.
     """
@@ -17,7 +18,9 @@ def quiet() -> Iterator[None]:
     root.addHandler(silent)
     logging.disable(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of NaN among the values, which we look for ourselves
+            yield
     finally:
         logging.disable(before)
         root.removeHandler(silent)

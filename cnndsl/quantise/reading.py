@@ -19,8 +19,12 @@ def read_samples(where: str, graph: Graph) -> Samples:
     path = Path(where)
     if path.is_dir():
         return read_folder(path, graph)
-    if path.exists():
+    if path.is_file():
         return read_arrays(path, graph)
+    if path.exists():
+        raise UnfitData(
+            f"{where} is neither a folder nor a regular file: give a folder of images, an .npz or .npy file"
+        )
     found = known(where, graph)
     if found is None:
         raise UnfitData(f"{where} does not exist: give a folder of images, an .npz or .npy file, or `digits`")

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..record import Record
 from .hardware import Support
+from .settings import Measure
 
 ENOUGH = 32
 """Inputs whose ranges are near those of many."""
@@ -27,16 +28,16 @@ class Layer(Record):
 
 
 class Step(Record):
-    """One measurement: how many of the most sensitive layers were in float, and the points lost."""
+    """One measurement: how many of the most sensitive layers were in float, and the points lost, or percent of error."""
 
     floating: int
     lost: float
 
 
 class Report(Record):
-    """Everything there is to say of an INT8 model; accuracies and the agreement with FP32 as fractions.
+    """Everything there is to say of an INT8 model; accuracies, agreement with FP32 and the output's error as fractions.
 
-    Without labels `accuracy` is None, and the agreement stands in for it.
+    `accuracy` is None without labels, `agreement` where the output has no classes; `measure` is which of them is bounded.
     """
 
     support: Support
@@ -47,16 +48,20 @@ class Report(Record):
     layers: tuple[Layer, ...]
     steps: tuple[Step, ...]
     allowed: float
-    agreement: float
+    agreement: float | None
     accuracy: tuple[float, float] | None = None
     skipped: tuple[str, ...] = ()
+    error: float = 0.0
+    measure: Measure = "agreement"
 
     @property
     def lost(self) -> float:
-        """Points of accuracy, or of agreement, that are lost."""
-        if self.accuracy is None:
+        """Points of accuracy or of agreement that are lost; where neither is bounded, the error in percent."""
+        if self.measure == "accuracy" and self.accuracy is not None:
+            return 100 * (self.accuracy[0] - self.accuracy[1])
+        if self.measure == "agreement" and self.agreement is not None:
             return 100 * (1 - self.agreement)
-        return 100 * (self.accuracy[0] - self.accuracy[1])
+        return 100 * self.error
 
     @property
     def floating(self) -> tuple[str, ...]:
@@ -85,19 +90,21 @@ class Report(Record):
             "accuracy_fp32": fp32,
             "accuracy_int8": int8,
             "agreement": self.agreement,
-            "lost_points": self.lost,
+            "output_error": _finite(self.error),
+            "measure": self.measure,
+            "lost_points": _finite(self.lost),
             "allowed_points": self.allowed,
             "float_layers": list(self.floating),
             "layers": [
                 {
                     "name": layer.name,
                     "operation": layer.operation,
-                    "sqnr_db": layer.sqnr if isfinite(layer.sqnr) else None,
+                    "sqnr_db": _finite(layer.sqnr),
                     "precision": "float" if layer.floating else "int8",
                 }
                 for layer in self.layers
             ],
-            "measurements": [{"float_layers": step.floating, "lost_points": step.lost} for step in self.steps],
+            "measurements": [{"float_layers": step.floating, "lost_points": _finite(step.lost)} for step in self.steps],
             "skipped_images": list(self.skipped),
             "warnings": [] if self.support.warning is None else [self.support.warning],
         }
@@ -120,10 +127,13 @@ class Report(Record):
 
     def _cost(self) -> str:
         measured = f"on {_images(self.measured_on)}"
+        if self.measure == "error":
+            allowed = f"at most {self.allowed:g}% allowed"
+            return f"relative error of the output against FP32 {measured}: {self.error:.2%}, {allowed}"
         if self.accuracy is None:
             return (
                 f"no labels, so top-1 agreement with FP32 stands in for accuracy: {self.agreement:.2%} {measured}, "
-                f"at least {100 - self.allowed:g}% wanted"
+                f"at least {100 - self.allowed:g}% wanted; relative error of the output {self.error:.2%}"
             )
         fp32, int8 = self.accuracy
         change = f"{self.lost:.2f} points lost" if self.lost >= 0 else f"{-self.lost:.2f} points won"
@@ -134,6 +144,11 @@ class Report(Record):
             return ""
         more = len(self.floating) - _MOST_NAMED
         return f"; in float: {', '.join(self.floating[:_MOST_NAMED])}{f' and {more} more' if more > 0 else ''}"
+
+
+def _finite(number: float) -> float | None:
+    """A number that JSON has."""
+    return number if isfinite(number) else None
 
 
 def _images(count: int) -> str:

@@ -8,8 +8,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ..analysis.sizes import valid_sizes
 from ..ir import Graph
 from ..record import Record
+from ..symbolic import Symbolic
 
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -19,9 +21,19 @@ CALIBRATION: Final = 256
 
 BATCH: Final = 16
 
+INPUT: Final = "input"
+"""What `to_onnx` calls the input of a model."""
+
+RESIZE: Final = ". Let `preprocess` make images of one valid size, as with resize(256) - crop(224)"
+"""What to do where images become inputs of sizes that are not valid."""
+
 
 class UnfitData(ValueError):
     """Calibration data that cannot be used; the message names it and says what to give instead."""
+
+
+class UnfitSize(UnfitData):
+    """An input of an open size for which the network is not valid."""
 
 
 class Samples(Record):
@@ -69,15 +81,29 @@ def spread(count: int, most: int) -> list[int]:
     return [i * count // most for i in range(most)] if count > most else list(range(count))
 
 
-def checked(array: npt.NDArray[Any], graph: Graph, what: str) -> None:
-    """Raise UnfitData where the shape of an input, without the batch, is not the network's."""
-    wanted = graph.input_shape
-    sizes = wanted.dimensions
-    fits = array.ndim == len(sizes) and all(
-        not isinstance(want, int) or want == have for want, have in zip(sizes, array.shape, strict=True)
-    )
-    if not fits or not array.size:
-        raise UnfitData(f"{what} is {times(array.shape)}, and the network takes {wanted}")
+class Entrance:
+    """What a network takes: an input of its shape, and where that is open of one of the valid sizes."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.shape = graph.input_shape
+        self._valid = None if self.shape.fixed else valid_sizes(graph)
+
+    def check(self, array: npt.NDArray[Any], what: str, advice: str = "") -> None:
+        """Raise UnfitData for an input, without the batch, that the network does not take, UnfitSize with the advice."""
+        sizes = self.shape.dimensions
+        fits = array.ndim == len(sizes) and all(
+            not isinstance(want, int) or want == have for want, have in zip(sizes, array.shape, strict=True)
+        )
+        if not fits or not array.size:
+            raise UnfitData(f"{what} is {times(array.shape)}, and the network takes {self.shape}")
+        opened = {
+            want.symbol: have for want, have in zip(sizes, array.shape, strict=True) if isinstance(want, Symbolic)
+        }
+        if self._valid is not None and not self._valid.accepts(opened):
+            valid = "; ".join(self._valid.lines())
+            raise UnfitSize(
+                f"{what} is {times(array.shape)}, and the network takes {self.shape}, valid sizes: {valid}{advice}"
+            )
 
 
 def times(shape: Sequence[int]) -> str:

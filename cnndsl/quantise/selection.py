@@ -9,7 +9,7 @@ from ..ir import Graph
 from ..ops.activation import Activation, Softmax
 from .measuring import run, sqnr
 from .qdq import Quantiser
-from .report import Layer, Step
+from .report import Layer, Report, Step
 from .samples import Samples
 
 LOOKED_AT = 16
@@ -20,7 +20,11 @@ Watch: TypeAlias = Callable[[Sequence[str]], Iterable[str]]
 
 
 class LossTooLarge(Exception):
-    """INT8 costs more than it may, whatever stays in float; the message says how much."""
+    """INT8 costs more than it may, whatever stays in float; the message says how much, `report` all that was found."""
+
+    def __init__(self, message: str, report: Report) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 def sensitivities(quantiser: Quantiser, graph: Graph, samples: Samples, watch: Watch) -> tuple[Layer, ...]:
@@ -47,11 +51,13 @@ def _scores(graph: Graph, quantiser: Quantiser) -> str | None:
     return None if value == quantiser.model.graph.input[0].name else value
 
 
-def fewest_in_float(order: Sequence[str], lost: Callable[[Sequence[str]], float], allowed: float) -> list[Step]:
-    """How many of the most sensitive layers, the first of `order`, must stay in float; all that was measured.
+def fewest_in_float(
+    order: Sequence[str], lost: Callable[[Sequence[str]], float], allowed: float, most: int
+) -> list[Step]:
+    """How many of the most sensitive layers, the first of `order`, must stay in float, `most` at most; all that was measured.
 
     The last step is the answer, or the last that failed. The numbers tried are 0, 1, 2, 4 and so on until one does, then
-    halves of the gap before it: as many measurements as the number has digits, twice. At least one layer is quantised.
+    halves of the gap before it: as many measurements as the number has digits, twice.
     """
     steps: list[Step] = []
 
@@ -62,9 +68,9 @@ def fewest_in_float(order: Sequence[str], lost: Callable[[Sequence[str]], float]
     failed, count = -1, 0
     while not do(count):
         failed = count
-        if count >= len(order) - 1:
+        if count >= most:
             return steps
-        count = min(max(1, 2 * count), len(order) - 1)
+        count = min(max(1, 2 * count), most)
     while count - failed > 1:
         middle = (count + failed) // 2
         if do(middle):

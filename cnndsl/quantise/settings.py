@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from ..ops.activation import Activation
 from ..ops.base import Op
@@ -16,25 +16,39 @@ from ..record import Record
 from .hardware import Support
 
 MAX_DROP: Final = 0.5
-"""Points of accuracy that INT8 may lose where nothing else is said."""
+"""Points of accuracy, or of agreement, that INT8 may lose where nothing else is said."""
+
+MAX_ERROR: Final = 5.0
+"""By how many percent INT8 may change an output that has no classes, where nothing else is said."""
+
+Measure: TypeAlias = Literal["accuracy", "agreement", "error"]
+"""What is bounded: how often the labelled class comes first, how often FP32's does, or the output's relative error."""
 
 WEIGHTED: Final = frozenset({"Conv", "ConvTranspose", "Gemm"})
 """ONNX operators with weights: a model in which none of them is quantised is no INT8 model."""
 
 
 class Bounds(Record):
-    """What the model may lose: points of accuracy on labelled inputs, or percent agreement with FP32 that must be left.
+    """What the model may lose: points of accuracy on labelled inputs, percent agreement with FP32 that must be left, or
+    percent by which the output may differ from FP32's.
 
-    None stands for what holds where nothing is said: 0.5 points, 99.5 percent. Points of accuracy need labels.
+    None stands for what holds where nothing is said: 0.5 points, 99.5 percent, 5 percent. Points of accuracy need labels,
+    agreement needs classes.
     """
 
     max_drop: float | None = None
     min_agreement: float | None = None
+    max_error: float | None = None
 
-    def points(self, *, labelled: bool) -> float:
-        """How many points may be lost, of accuracy or of agreement."""
-        given = self.max_drop if labelled else None if self.min_agreement is None else 100 - self.min_agreement
-        return MAX_DROP if given is None else given
+    def allowed(self, measure: Measure) -> float:
+        """How many points may be lost, of accuracy or of agreement; or how large the error may be, in percent."""
+        match measure:
+            case "accuracy":
+                return MAX_DROP if self.max_drop is None else self.max_drop
+            case "agreement":
+                return MAX_DROP if self.min_agreement is None else 100 - self.min_agreement
+            case "error":
+                return MAX_ERROR if self.max_error is None else self.max_error
 
 
 DEFAULT_BOUNDS: Final = Bounds()

@@ -5,11 +5,14 @@ https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/use
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -20,7 +23,8 @@ from ..ir import Graph
 from ..lower.onnx.ends import read_ends
 from ..preprocess import Preprocess, channels_of
 from ..verify import smallest_sizes
-from .settings import LABELS, CannotServe, Serving, classifies, config
+from .existing import misfit
+from .settings import INT64, LABELS, CannotServe, Serving, classifies, config
 
 MODEL: Final = "model.onnx"
 CONFIG: Final = "config.pbtxt"
@@ -42,10 +46,12 @@ class Deployment:
         self._serving = serving
         self._home = self._repository / serving.name
         for folder in (self._repository, self._home):
+            if folder.is_symlink() and not folder.exists():
+                raise NotADirectoryError(f"{folder} is a link to {folder.readlink()}, which does not exist")
             if folder.exists() and not folder.is_dir():
                 raise NotADirectoryError(f"{folder} is a file, not a folder of a model repository")
-        self._version = str(serving.version or max(self._versions(), default=0) + 1)
-        if (self._home / self._version).exists():
+        self._version = str(serving.version or self._next())
+        if os.path.lexists(self._home / self._version):
             raise CannotServe(f"version {self._version} of {serving.name} is there already: leave out --model-version")
         self._undoing = Undoing()
 
@@ -85,35 +91,42 @@ class Deployment:
             texts[LABELS] = "".join(f"{' '.join(label.splitlines())}\n" for label in labels)
         _gather(self.model.parent)
         version = self.model.parent
-        files = [path.relative_to(version.parent) for path in sorted(version.rglob("*")) if path.is_file()]
-        new = not self._home.is_dir()
-        settings = self._publish_new(version.parent, texts) if new else self._publish_version(version, texts)
-        return tuple(self._given / self._serving.name / path for path in (*map(Path, settings), *files))
+        files = [path.relative_to(version) for path in sorted(version.rglob("*")) if path.is_file()]
+        settings = None if self._home.is_dir() else self._publish_new(version.parent, texts)
+        if settings is None:
+            settings = self._publish_version(version, texts, partial(misfit, ends=ends, layout=layout))
+        home = self._given / self._serving.name
+        return (*(home / name for name in settings), *(home / self._version / path for path in files))
 
-    def _publish_new(self, home: Path, texts: Mapping[str, str]) -> tuple[str, ...]:
-        """Add a model; the settings that were written."""
+    def _publish_new(self, home: Path, texts: Mapping[str, str]) -> tuple[str, ...] | None:
+        """Add a model; the settings that were written, None where another process has just added it."""
         for name, text in texts.items():
             (home / name).write_text(text, encoding="utf-8")
         made = not self._repository.is_dir()
         self._repository.mkdir(exist_ok=True)
         try:
             home.rename(self._home)
-        except BaseException:
+        except BaseException as error:
             if made:
-                self._repository.rmdir()
-            raise
+                with suppress(OSError):  # another model is in it by now
+                    self._repository.rmdir()
+            if not _taken(error):
+                raise
+            for name in texts:
+                (home / name).unlink()
+            return None
         return tuple(texts)
 
-    def _publish_version(self, version: Path, texts: Mapping[str, str]) -> tuple[str, ...]:
+    def _publish_version(
+        self, version: Path, texts: Mapping[str, str], misfit: Callable[[str], str | None]
+    ) -> tuple[str, ...]:
         """Add a version to a model that is there; the settings that were written."""
         other = {name: text for name, text in texts.items() if self._former(name) != text}
         settled = [name for name in other if self._former(name) is not None]
-        if settled and self._serving.existing is None:
-            raise CannotServe(self._difference(settled[0], other[settled[0]]))
-        if settled and self._serving.existing == "keep":
+        if settled and self._serving.existing != "replace":
+            self._check_kept(settled, other, misfit)
             other = {}
-        target = self._home / version.name
-        version.rename(target)
+        target = self._moved(version)
         try:
             with OutputFiles() as files:
                 for name, text in other.items():
@@ -123,26 +136,65 @@ class Deployment:
             raise
         return tuple(other)
 
+    def _moved(self, version: Path) -> Path:
+        """Put a version in its place: where another process has just taken it, in the next, if any will do."""
+        while True:
+            target = self._home / self._version
+            try:
+                version.rename(target)
+            except OSError as error:
+                if not _taken(error):
+                    raise
+            else:
+                return target
+            if self._serving.version is not None:
+                name = self._serving.name
+                raise CannotServe(f"another process has just written version {self._version} of {name}")
+            self._version = str(self._next())
+
+    def _check_kept(
+        self, settled: Sequence[str], texts: Mapping[str, str], misfit: Callable[[str], str | None]
+    ) -> None:
+        """Raise CannotServe where settings that are there may not stay: unasked, or because the file contradicts them."""
+        problem = misfit(self._former(CONFIG) or "") if CONFIG in settled else None
+        if problem is None and self._serving.existing == "keep":
+            return
+        advice = "write the new one with --existing-config replace"
+        if problem is None:
+            difference = self._difference(settled[0], texts[settled[0]])
+            raise CannotServe(f"{difference}; keep it with --existing-config keep, or {advice}")
+        where = self._given / self._serving.name / CONFIG
+        raise CannotServe(
+            f"{where} is there already and cannot be kept, because it has {problem}; {advice}, or another model with "
+            "--model-name"
+        )
+
     def _former(self, name: str) -> str | None:
         path = self._home / name
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
     def _difference(self, name: str, text: str) -> str:
-        """Where settings differ from those that are there, and what can be done."""
+        """Where settings differ from those that are there."""
         ours, theirs = text.splitlines(), (self._former(name) or "").splitlines()
         first = next((i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), None)
         at = min(len(ours), len(theirs)) if first is None else first
         have, want = (lines[at].strip() if at < len(lines) else "nothing" for lines in (theirs, ours))
         where = self._given / self._serving.name / name
-        return (
-            f"{where} is there already and has other settings: line {at + 1} is {have}, and would be {want}; "
-            "keep it with --existing-config keep, or write the new one with --existing-config replace"
-        )
+        return f"{where} is there already and has other settings: line {at + 1} is {have}, and would be {want}"
+
+    def _next(self) -> int:
+        """The version after the highest that is there."""
+        following = max(self._versions(), default=0) + 1
+        if following > INT64:
+            raise CannotServe(
+                f"{self._serving.name} has version {INT64}, and there is none after it: --model-version N"
+            )
+        return following
 
     def _versions(self) -> Iterator[int]:
         """The versions that are there; a server takes no notice of names that begin with 0."""
         names = (path.name for path in self._home.iterdir()) if self._home.is_dir() else ()
-        return (int(name) for name in names if re.fullmatch(r"[1-9][0-9]*", name))
+        return (int(name) for name in names if re.fullmatch(r"[1-9][0-9]{,18}", name) and int(name) <= INT64)
 
     def _beside(self) -> Path:
         """Where the model is made: from where it can be renamed into the repository, best outside of it."""
@@ -153,6 +205,11 @@ class Deployment:
             return parent
         near = parent.stat().st_dev == self._repository.stat().st_dev and os.access(parent, os.W_OK | os.X_OK)
         return parent if near else self._repository
+
+
+def _taken(error: BaseException) -> bool:
+    """Whether a folder could not be renamed because there is one with files of that name."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST)
 
 
 def _gather(version: Path) -> None:

@@ -20,8 +20,12 @@ KINDS: Final = ("auto", "gpu", "cpu")
 ACCELERATORS: Final = ("cuda", "tensorrt")
 EXISTING: Final = ("keep", "replace")
 
-_TYPES: Final = {"FLOAT": "TYPE_FP32", "FLOAT16": "TYPE_FP16", "UINT8": "TYPE_UINT8"}
+TYPES: Final = {"FLOAT": "TYPE_FP32", "FLOAT16": "TYPE_FP16", "UINT8": "TYPE_UINT8"}
 _PRECISION_MODES: Final = {"fp16": "FP16", "int8": "INT8"}
+INT32, INT64, UINT64 = 2**31 - 1, 2**63 - 1, 2**64 - 1
+BOUNDS: Final = {"version": (1, INT64), "instances": (1, INT32), "max_batch": (0, INT32), "queue_delay": (0, UINT64)}
+"""What the types of the schema hold; a version is read from the name of its folder, as an int64."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
@@ -53,10 +57,11 @@ class Serving(Record):
         """What of this a server would not take; None where it would."""
         if not _NAME.fullmatch(self.name):
             return f"{self.name!r} cannot be a model's name: name it with --model-name, in letters, digits, _ . + and -"
-        if self.version is not None and self.version < 1:
-            return "--model-version must be at least 1"
-        if self.instances < 1 or self.max_batch < 0 or self.queue_delay < 0:
-            return "--instances must be at least 1, --max-batch and --queue-delay at least 0"
+        for field, (least, most) in BOUNDS.items():
+            value = getattr(self, field)
+            if value is not None and not least <= value <= most:
+                option = "model-version" if field == "version" else field.replace("_", "-")
+                return f"--{option} must be at least {least} and at most {most:,}"
         if any(not 1 <= size <= self.max_batch for size in self.preferred):
             return f"--preferred-batch has sizes outside 1 to {self.max_batch}, which --max-batch allows"
         if self.accelerator is not None and self.kind == "cpu":
@@ -107,12 +112,17 @@ def config(
 
 def _tensor(end: End, batched: bool, layout: str | None) -> list[_Field]:
     """An input or output; where batches are made, a server adds their axis itself."""
-    shape = [size if isinstance(size, int) else -1 for size in end.shape]
-    dims = shape[1:] if batched else shape
+    dims = dimensions(end, batched)
     form: list[_Field] = []
     if layout is not None and len(dims) == 3:
         form.append(("format", _Word(f"FORMAT_{layout.upper()}")))
-    return [("name", end.name), ("data_type", _Word(_TYPES[end.type])), *form, ("dims", dims)]
+    return [("name", end.name), ("data_type", _Word(TYPES[end.type])), *form, ("dims", dims)]
+
+
+def dimensions(end: End, batched: bool) -> list[int]:
+    """The sizes of an input or output, -1 where they are open, without the batch where that is the server's."""
+    shape = [size if isinstance(size, int) else -1 for size in end.shape]
+    return shape[1:] if batched else shape
 
 
 def classifies(end: End) -> bool:
@@ -135,7 +145,7 @@ def _warm_up(serving: Serving, entering: End, example: Sequence[int]) -> Iterato
     for size in sorted({1, *serving.preferred, serving.max_batch or 1}):
         dims = tuple(example) if serving.max_batch else (1, *example)
         data: list[_Field] = [
-            ("data_type", _Word(_TYPES[entering.type])),
+            ("data_type", _Word(TYPES[entering.type])),
             ("dims", dims),
             ("zero_data", _Word("true")),
         ]
