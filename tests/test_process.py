@@ -35,9 +35,11 @@ sys.addaudithook(hook)
 @pytest.fixture(autouse=True)
 def _interrupts() -> Iterator[None]:
     """Processes begun here can be interrupted, also where the tests run in the background, which cannot."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
