@@ -1,6 +1,6 @@
 """Forward and training step of compiled networks against the same networks written by hand.
 
-    python benchmarks/bench_torch.py [--rounds 30] [--threads 2] [--size 64] [--batch 4]
+    python benchmarks/bench_torch.py [--rounds 120] [--threads 2] [--size 64] [--batch 4]
 
 Both have the same weights; runs are interleaved and the ratio is of medians over rounds, so that whatever else the machine
 does slows both.
@@ -160,7 +160,7 @@ def measure(modules: list[nn.Module], x: torch.Tensor, rounds: int, training: bo
 
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=120)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--batch", type=int, default=4)

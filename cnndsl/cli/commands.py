@@ -1,4 +1,4 @@
-"""The commands that read, write and check specs: lint, stats, expand, fmt, compile; and doctor."""
+"""The commands `stats`, `fmt`, `compile` and `doctor`; `compile` has most of its options in files beside this one."""
 
 from __future__ import annotations
 
