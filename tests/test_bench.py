@@ -27,7 +27,6 @@ from cnndsl import bench
 from cnndsl.bench import fresh, measure, sessions
 from cnndsl.bench.compared import RESIZED
 from cnndsl.bench.errors import CannotBench, OutOfMemory, explained
-from cnndsl.bench.file import End
 from cnndsl.bench.measure import SWEEP_SHARE, Row, _settled
 from cnndsl.bench.plan import plan_of
 from cnndsl.bench.settings import OPTIONS, PROVIDERS, Configuration, fixed
@@ -37,6 +36,7 @@ from cnndsl.bench.timing import LEAST, ROUNDS, WARM, Timing, in_turns
 from cnndsl.cli import main
 from cnndsl.cli.bench import SECONDS, _Bar
 from cnndsl.lower.onnx import write_onnx
+from cnndsl.lower.onnx.structure import End
 from cnndsl.weights import init
 
 SPEC = "input 3x12x12\nnet Small = CONV3-8(bias=false) - BN - RELU - GAP - FC-5"

@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 from google.protobuf import text_format
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto
 
@@ -20,13 +20,13 @@ import cnndsl
 from cnndsl.cli import main
 from cnndsl.ir import Graph
 from cnndsl.lower.onnx import write_onnx
-from cnndsl.lower.onnx.ends import End, Ends, read_ends
+from cnndsl.lower.onnx.structure import End, Ends
 from cnndsl.triton import CannotServe, Serving
 from cnndsl.triton import repository as repositories
 from cnndsl.triton.existing import misfit
 from cnndsl.triton.repository import Deployment
 from cnndsl.triton.settings import config
-from cnndsl.weights import init, initial
+from cnndsl.weights import init
 
 PETS = """input 3x16x16
 preprocess resize(20) - crop(16) - normalise(imagenet) - labels("cat", "dog", "bird")
@@ -171,8 +171,8 @@ servings = st.integers(0, 64).flatmap(
 @given(servings, st.sampled_from([None, "fp32", "fp16", "int8"]))
 def test_what_is_asked_for_is_what_the_schema_reads(serving: Serving, precision: str | None) -> None:
     ends = Ends(
-        (End("input", "FLOAT16", ("N", 3, "H", 8)),),
-        (End("output", "FLOAT", ("N", 10)),),
+        (End("input", "float16", ("N", 3, "H", 8)),),
+        (End("output", "float32", ("N", 10)),),
         {} if precision is None else {"precision": precision},
     )
     assert serving.refusal() is None
@@ -194,38 +194,6 @@ def test_what_is_asked_for_is_what_the_schema_reads(serving: Serving, precision:
     own = {"precision_mode": mode} if serving.accelerator == "tensorrt" else {}
     assert accelerator.name == serving.accelerator
     assert dict(accelerator.parameters) == {**own, **dict(serving.accelerator_options)}
-
-
-# -- the ends of a file
-
-
-@settings(max_examples=25)
-@given(
-    st.lists(st.sampled_from(["CONV3-8", "RELU", "BN", "POOL", "DWCONV"]), max_size=4),
-    st.sampled_from(["3x16x16", "3x?x?"]),
-    st.booleans(),
-)
-def test_the_ends_are_those_that_onnx_reads(
-    tmp_path_factory: pytest.TempPathFactory, layers: list[str], size: str, weights: bool
-) -> None:
-    graph = cnndsl.load(" - ".join([*layers, "GAP", "FC-5"]), input=size).graph
-    path = tmp_path_factory.mktemp("ends") / "model.onnx"
-    write_onnx(path, graph, initial(graph) if weights else None)
-    model, found = onnx.load(path), read_ends(path)
-    for ends, values in ((found.inputs, model.graph.input), (found.outputs, model.graph.output)):
-        assert [end.name for end in ends] == [value.name for value in values]
-        for end, value in zip(ends, values, strict=True):
-            kind = value.type.tensor_type
-            assert end.type == TensorProto.DataType.Name(kind.elem_type)
-            assert list(end.shape) == [size.dim_param or size.dim_value for size in kind.shape.dim]
-    assert found.metadata == {entry.key: entry.value for entry in model.metadata_props}
-
-
-@pytest.mark.parametrize("content", [b"\x0b\x0c\x0f", b"\x08", b"PK\x03\x04 no model"])
-def test_what_is_no_onnx_file_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "model.onnx").write_bytes(content)
-    with pytest.raises(ValueError, match="ONNX file"):
-        read_ends(tmp_path / "model.onnx")
 
 
 # -- the repository
@@ -305,7 +273,7 @@ def test_settings_that_contradict_the_file_are_not_kept(
     assert (repository / "pets" / "2" / "model.onnx").is_file()
 
 
-ENDS = Ends((End("input", "FLOAT", ("N", 3, "H", 8)),), (End("output", "FLOAT", ("N", 10)),), {})
+ENDS = Ends((End("input", "float32", ("N", 3, "H", 8)),), (End("output", "float32", ("N", 10)),), {})
 
 
 @pytest.mark.parametrize(

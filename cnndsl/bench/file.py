@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..lower.onnx.structure import End, ends_of, read_structure
 from ..record import Record
 from .errors import CannotBench, line
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from onnx import ModelProto
 
     from ..ir import Graph
 
     Arrays = Mapping[str, npt.NDArray[np.generic]]
-
-
-class End(Record):
-    """An input: its name, numpy's name for its type, and its dimensions, the open ones by name or None."""
-
-    name: str
-    type: str
-    shape: tuple[int | str | None, ...]
 
 
 class ModelFile(Record):
@@ -45,40 +39,19 @@ class ModelFile(Record):
 
 def read_model(path: str | os.PathLike[str]) -> ModelFile:
     """Read a file's structure; raises CannotBench where there is none or it is not ONNX."""
-    proto = _load(path, weights=False)
-    kinds = {node.op_type for node in proto.graph.node}
-    metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    return ModelFile(os.fspath(path), _inputs(proto), len(proto.graph.node), _precision(proto, kinds), metadata)
+    proto = _load(path, read_structure)
+    kinds, ends = {node.op_type for node in proto.graph.node}, ends_of(proto)
+    return ModelFile(os.fspath(path), ends.inputs, len(proto.graph.node), _precision(proto, kinds), ends.metadata)
 
 
-def _inputs(proto: Any) -> tuple[End, ...]:
-    """The inputs that are no weights, which old files list among them."""
-    from onnx.helper import tensor_dtype_to_np_dtype
-
-    stored = {tensor.name for tensor in proto.graph.initializer}
-    found = []
-    for value in proto.graph.input:
-        if value.name in stored:
-            continue
-        kind = value.type.tensor_type
-        shape = tuple(
-            dimension.dim_value if dimension.HasField("dim_value") else dimension.dim_param or None
-            for dimension in kind.shape.dim
-        )
-        found.append(End(value.name, tensor_dtype_to_np_dtype(kind.elem_type).name if kind.elem_type else "", shape))
-    return tuple(found)
-
-
-def _load(path: str | os.PathLike[str], weights: bool) -> Any:
-    import onnx
-
+def _load(path: str | os.PathLike[str], read: Callable[[Path], ModelProto]) -> ModelProto:
     if not Path(path).is_file():
         what = (
             "is a folder" if Path(path).is_dir() else "is no regular file" if Path(path).exists() else "does not exist"
         )
         raise CannotBench(f"{os.fspath(path)} {what}")
     try:
-        proto = onnx.load(os.fspath(path), format="protobuf", load_external_data=weights)
+        proto = read(Path(path))
     except Exception as error:  # protobuf's errors have no base of their own
         raise CannotBench(f"{os.fspath(path)} is no ONNX file: {line(error)}") from None
     if not proto.graph.node or not proto.opset_import:  # almost any bytes are an empty message
@@ -106,11 +79,12 @@ def arrays_in(path: str | os.PathLike[str], graph: Graph) -> Arrays | None:
     CannotBench.
     """
     import numpy as np
+    import onnx
     from onnx import numpy_helper
 
     from ..weights import constant, tensors
 
-    stored = {tensor.name: tensor for tensor in _load(path, weights=True).graph.initializer}
+    stored = {tensor.name: tensor for tensor in _load(path, onnx.load).graph.initializer}
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for index, node, weight in tensors(graph):
         name = f"{node.name}.{weight.name}"

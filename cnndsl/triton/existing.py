@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
-from ..lower.onnx.ends import End, Ends
+from ..lower.onnx.structure import End, Ends
 from .settings import TYPES, dimensions
 
 _DATA_TYPES: Final = (

@@ -20,7 +20,7 @@ from typing import Final, Self
 from ..files import OutputFiles
 from ..interrupts import Undoing
 from ..ir import Graph
-from ..lower.onnx.ends import read_ends
+from ..lower.onnx.structure import read_ends
 from ..preprocess import Preprocess, channels_of
 from ..verify import smallest_sizes
 from .existing import misfit

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from ..record import Record
 
 if TYPE_CHECKING:
-    from ..lower.onnx.ends import End, Ends
+    from ..lower.onnx.structure import End, Ends
 
 LABELS = "labels.txt"
 KINDS: Final = ("auto", "gpu", "cpu")
 ACCELERATORS: Final = ("cuda", "tensorrt")
 EXISTING: Final = ("keep", "replace")
 
-TYPES: Final = {"FLOAT": "TYPE_FP32", "FLOAT16": "TYPE_FP16", "UINT8": "TYPE_UINT8"}
+TYPES: Final = {"float32": "TYPE_FP32", "float16": "TYPE_FP16", "uint8": "TYPE_UINT8"}
 _PRECISION_MODES: Final = {"fp16": "FP16", "int8": "INT8"}
 INT32, INT64, UINT64 = 2**31 - 1, 2**63 - 1, 2**64 - 1
 BOUNDS: Final = {"version": (1, INT64), "instances": (1, INT32), "max_batch": (0, INT32), "queue_delay": (0, UINT64)}

@@ -9,14 +9,14 @@ from onnx import GraphProto, ModelProto, TensorProto
 
 from ...files import reserve
 from ...weights import Value, blocks_of
+from .wire import LENGTH_DELIMITED, varint
 
 LARGEST_MESSAGE = 2**31 - 1
 """What a protobuf message may weigh, in bytes."""
 
-_LENGTH_DELIMITED = 2
-_MODEL_GRAPH = ModelProto.GRAPH_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
-_GRAPH_INITIALIZER = GraphProto.INITIALIZER_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
-_TENSOR_RAW_DATA = TensorProto.RAW_DATA_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
+_MODEL_GRAPH = ModelProto.GRAPH_FIELD_NUMBER << 3 | LENGTH_DELIMITED
+_GRAPH_INITIALIZER = GraphProto.INITIALIZER_FIELD_NUMBER << 3 | LENGTH_DELIMITED
+_TENSOR_RAW_DATA = TensorProto.RAW_DATA_FIELD_NUMBER << 3 | LENGTH_DELIMITED
 
 _INLINE, _PAGE = 1024, 4096
 
@@ -52,15 +52,15 @@ def stream(file: BinaryIO, model: ModelProto, stored: Stored) -> None:
     """
     initialisers = []
     for name, array in stored:
-        tensor = _header(name, array).SerializeToString() + bytes((_TENSOR_RAW_DATA,)) + _varint(array.nbytes)
-        field = bytes((_GRAPH_INITIALIZER,)) + _varint(len(tensor) + array.nbytes)
+        tensor = _header(name, array).SerializeToString() + bytes((_TENSOR_RAW_DATA,)) + varint(array.nbytes)
+        field = bytes((_GRAPH_INITIALIZER,)) + varint(len(tensor) + array.nbytes)
         initialisers.append((field + tensor, array))
     graph = model.graph.SerializeToString()
     length = len(graph) + sum(len(header) + array.nbytes for header, array in initialisers)
     rest = ModelProto()
     rest.CopyFrom(model)
     rest.ClearField("graph")
-    start = rest.SerializeToString() + bytes((_MODEL_GRAPH,)) + _varint(length)
+    start = rest.SerializeToString() + bytes((_MODEL_GRAPH,)) + varint(length)
     reserve(file, len(start) + length)
     file.write(start + graph)
     for header, array in initialisers:
@@ -95,13 +95,3 @@ def externalise(model: ModelProto, stored: Stored, file: BinaryIO, location: str
 
 def _header(name: str, array: Value) -> TensorProto:
     return TensorProto(name=name, data_type=_TYPES[array.dtype], dims=array.shape)
-
-
-def _varint(number: int) -> bytes:
-    """protobuf's whole numbers: seven bits a byte, the lowest first, the eighth says that more follow."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
