@@ -116,6 +116,9 @@ CODES = {
 }
 """The kebab name of every code."""
 
+OF_WEIGHTS = frozenset({"CNN030", "CNN032", "CNN033"})
+"""Codes that find fault with a file of weights, which a command was given beside its spec."""
+
 
 class Note(Record):
     """A remark that goes with a diagnostic, at another place or at none."""

@@ -205,7 +205,7 @@ def test_another_architecture_is_refused(spec: Path, tmp_path: Path, capsys: pyt
     state = nn.Sequential(nn.Conv2d(3, 8, 5), nn.Conv2d(8, 8, 3)).state_dict()
     torch.save(state, tmp_path / "a.pth")
     out = tmp_path / "out.safetensors"
-    assert main(["weights", "convert", str(tmp_path / "a.pth"), "--spec", str(spec), "-o", str(out)]) == 1
+    assert main(["weights", "convert", str(tmp_path / "a.pth"), "--spec", str(spec), "-o", str(out)]) == 2
     told = capsys.readouterr().err
     assert f"{spec}:4:1: error CNN032 conv1.weight is 8x3x3x3, and the checkpoint has 0.weight of 8x3x5x5" in told
     assert "--partial" in told
@@ -221,7 +221,7 @@ def test_another_head_and_no_auxiliary(spec: Path, tmp_path: Path, capsys: pytes
     spec.write_text(SPEC.replace(" - AUX[ CONV1-8 - GAP - FC-10 ]", "").replace("GAP - FC-10", "GAP - FC-3"))
     out = tmp_path / "out.safetensors"
     words = ["weights", "convert", str(tmp_path / "a.pth"), "--spec", str(spec), "-o", str(out)]
-    assert main(words) == 1
+    assert main(words) == 2
     assert main([*words, "--partial", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["drawn"] == ["fc1.weight", "fc1.bias"]
@@ -384,13 +384,13 @@ def test_names_that_do_not_tell_what_is_missing(tmp_path: Path, capsys: pytest.C
     torch.save(state, tmp_path / "a.pth")
     words = ["weights", "convert", str(tmp_path / "a.pth"), "--spec", "(CONV3-8(bias=false))*3", "--input", "8x8x8"]
     words += ["-o", str(tmp_path / "a.safetensors")]
-    assert main([*words, "--partial"]) == 1
+    assert main([*words, "--partial"]) == 2
     told = capsys.readouterr().err
     assert "CNN033" in told
     assert "tic fits conv1 and conv2 equally well" in told or "toc fits conv2 and conv3 equally well" in told
     assert "--map" in told
     assert not (tmp_path / "a.safetensors").exists()
-    assert main(words) == 1
+    assert main(words) == 2
     assert "the spec has 3 layers with weight 8x8x3x3, and the checkpoint has 2" in capsys.readouterr().err
     (tmp_path / "map.json").write_text('{"conv1": "toc", "conv3": "tic"}')
     assert main([*words, "--partial", "--map", str(tmp_path / "map.json")]) == 0
@@ -417,7 +417,7 @@ def test_a_partial_conversion_says_how_much_it_took(tmp_path: Path, capsys: pyte
     assert lines[-2] == "120 of 122 arrays taken, 2 drawn with seed 0"
     drawn = [line.split() for line in lines if "(drawn)" in line]
     assert drawn == [["fc1.weight", "(drawn)", "1000x512"], ["fc1.bias", "(drawn)", "1000"]]
-    assert main([*words, "zoo:alexnet"]) == 1
+    assert main([*words, "zoo:alexnet"]) == 2
     assert "CNN032 nothing in the checkpoint fits: conv1.weight is 64x3x11x11" in capsys.readouterr().err
 
 
@@ -440,7 +440,7 @@ def test_weights_of_another_kind_are_refused(
     state["block.conv2.weight"] = torch.ones(8, 8, 3, 3, dtype=dtype)
     path, out = tmp_path / f"a.{ending}", tmp_path / "out.safetensors"
     (torch.save if ending == "pth" else save_file)(state, path)
-    assert main(["weights", "convert", str(path), "--spec", str(spec), "-o", str(out)]) == 1
+    assert main(["weights", "convert", str(path), "--spec", str(spec), "-o", str(out)]) == 2
     kind = str(dtype).removeprefix("torch.")
     assert f"CNN032 block.conv2.weight holds {kind} numbers, and block1.conv2.weight" in capsys.readouterr().err
     assert not out.exists()
@@ -516,7 +516,7 @@ def test_nothing_is_executed(
     Path("a.h5").write_bytes(b"")
     for name in ("torch.pth", "plain.pth", "whole.pth", "module.pth", "junk.bin", "short.safetensors", "none.pth",
                  "tensor.pth", "a.h5"):  # fmt: skip
-        assert main(["weights", "convert", name, "--spec", SPEC, "-o", "out.safetensors"]) == 1, name
+        assert main(["weights", "convert", name, "--spec", SPEC, "-o", "out.safetensors"]) == 2, name
         told = capsys.readouterr().err
         assert f"CNN030 the weights in {name} cannot be used" in told
         assert "weights_only" not in told
@@ -540,7 +540,7 @@ TELLING = [
 
 def refusal(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """What is said of a file that cannot be read."""
-    assert main(["weights", "convert", str(path), "--spec", SPEC, "-o", str(path.parent / "out.safetensors")]) == 1
+    assert main(["weights", "convert", str(path), "--spec", SPEC, "-o", str(path.parent / "out.safetensors")]) == 2
     told = capsys.readouterr().err
     assert f"CNN030 the weights in {path} cannot be used" in told
     assert "\x1b" not in told
@@ -594,7 +594,7 @@ def test_a_pickled_checkpoint_is_to_be_converted(
 ) -> None:
     torch.save(theirs().state_dict(), tmp_path / "a.pth")
     words = ["compile", str(spec), "--to", "onnx", "--weights", str(tmp_path / "a.pth"), "-o", str(tmp_path / "a.onnx")]
-    assert main(words) == 1
+    assert main(words) == 2
     told = capsys.readouterr().err
     assert "a checkpoint that torch.save pickled" in told
     assert f"cnndsl weights convert {tmp_path / 'a.pth'} --spec SPEC" in told

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
 from ..compiler import Unreadable
-from ..diagnostics import SpecError, told
+from ..diagnostics import OF_WEIGHTS, SpecError, told
 from ..interrupts import interrupted
 from ..version import VERSION
 from .request import CLEAN, ERROR, FINDINGS, Failure, failed, show
@@ -53,7 +53,7 @@ def _run(argv: Sequence[str] | None) -> int:
     except MemoryError:
         return failed("out of memory")
     show(found, arguments)
-    return FINDINGS
+    return ERROR if all(one.code in OF_WEIGHTS for one in found) else FINDINGS
 
 
 class _Parser(argparse.ArgumentParser):
@@ -86,7 +86,7 @@ class Command(NamedTuple):
 
 
 def _compile() -> tuple[Options, Run]:
-    from .commands import compile_options, run_compile
+    from .compiling import compile_options, run_compile
 
     return compile_options, run_compile
 
