@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .compiler import Compiled, compile_text, dimensions, read_spec
 from .diagnostics import Diagnostic, SpecError
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import torch
 
     from .analysis.statistics import Statistics
+    from .backends import Int8, OnnxOptions
     from .lower.onnx import Precision
+    from .quantise import Inputs, Report
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -62,31 +64,40 @@ class Network(Record):
         opset: int = 18,
         with_preprocess: bool = False,
         passes: str | Iterable[str] = "all",
-        precision: Precision = "fp32",
+        precision: Precision | Literal["int8"] = "fp32",
         io_type: Precision = "fp32",
-    ) -> None:
+        calibrate: Inputs | Int8 | None = None,
+    ) -> Report | None:
         """Write an ONNX file with these weights, or with `init(graph, seed)`; it appears whole or not at all.
 
         `weights` are arrays or tensors, named as in the module's state dict; that does too. With `with_preprocess` the file
         takes images as the spec's `preprocess` says that they are handed in, N×H×W×C bytes where it says nothing else.
         `passes` are the names of those of `cnndsl.passes` to apply, "all" or "none". In the precision `fp16` what needs the
         range stays in FP32, and so do layers whose weights FP16 cannot hold, which a UserWarning names; `io_type` is the
-        type of input and output. INT8 is the command's, and `cnndsl.quantise`'s.
+        type of input and output.
 
-        Raises ValueError where one of the weights is missing or of another shape or is of no layer, or a pass or precision
-        is unknown; OSError.
+        In `int8` ranges come from the real inputs that `calibrate` names or holds: a folder or file as the command takes
+        it, an array of inputs, a pair of them and their labels, or an `Int8`, which bounds the loss. The Report on it is
+        returned; its notices are UserWarnings. Raises backends.Disagreement where more is lost than may be.
+
+        Raises ValueError where one of the weights is missing or of another shape or is of no layer, a pass or precision
+        is unknown, or what is to calibrate on does not do; OSError.
         """
         from .lower.onnx import Format, unfit, write_onnx
         from .passes import listed, optimise
         from .weights import initial
 
-        for name, asked in (("precision", precision), ("io_type", io_type)):
-            if asked not in ("fp32", "fp16"):
-                raise ValueError(f"{name} is {asked!r}; write 'fp32' or 'fp16'")
-        if type(seed) is not int:
-            raise ValueError(f"seed is {seed!r}; write a whole number")
+        _check(precision, io_type, seed, calibrate)
         values = initial(self.graph, seed) if weights is None else self._arrays(weights)
-        model = optimise(self.graph, values, listed(passes) if isinstance(passes, str) else passes)
+        chosen = listed(passes) if isinstance(passes, str) else tuple(passes)
+        if precision == "int8":
+            from .backends import OnnxOptions
+
+            if calibrate is None:
+                raise ValueError("precision 'int8' needs real inputs to find the ranges of its values: calibrate=...")
+            options = OnnxOptions(values, opset=opset, with_preprocess=with_preprocess, passes=chosen)
+            return self._int8(Path(path), options, calibrate)
+        model = optimise(self.graph, values, chosen)
         lost = unfit(model.graph, model.arrays, opset) if precision == "fp16" else ()
         if lost:
             warnings.warn(f"kept in FP32: {'; '.join(map(str, lost))}", stacklevel=2)
@@ -100,6 +111,40 @@ class Network(Record):
             of=self.graph,
             passes=model.applied,
         )
+        return None
+
+    def _int8(self, path: Path, options: OnnxOptions, calibrate: Inputs | Int8) -> Report | None:
+        """Write an INT8 file; the report on it."""
+        from .backends import Int8, compile_onnx
+
+        how = calibrate if isinstance(calibrate, Int8) else Int8(calibrate)
+        written = compile_onnx(self.graph, path, options.replace(int8=how))
+        for notice in written.notices:
+            warnings.warn(notice.removeprefix("warning: "), stacklevel=3)
+        return written.quantisation
+
+    def images(self, paths: str | PathLike[str] | Iterable[str | PathLike[str]]) -> np.ndarray[Any, Any]:
+        """Image files, or one, as the network takes them: N×C×H×W in float32, made as the spec's `preprocess` says.
+
+        Equals torchvision's Resize, CenterCrop, ToTensor and Normalize, bit for bit. Raises ValueError where the spec has no
+        `preprocess`, a file is no image (BrokenImage), or the images become inputs of several sizes; MissingExtra.
+        """
+        import numpy as np
+
+        from .images import read_input
+
+        preprocess = self.graph.preprocess
+        if preprocess is None:
+            raise ValueError(
+                f"{self.graph.name} does not say how images become its input: write `preprocess` in the spec"
+            )
+        height, width = (size if isinstance(size, int) else None for size in self.graph.input_shape.spatial)
+        files = [paths] if isinstance(paths, str | PathLike) else paths
+        made = [read_input(path, preprocess, (height, width)) for path in files]
+        if len({array.shape for array in made}) != 1:
+            problem = "they become inputs of several sizes, so take one at a time" if made else "there are none"
+            raise ValueError(f"the images do not make one array: {problem}")
+        return np.stack(made)
 
     def _arrays(self, weights: Mapping[str, Any]) -> Arrays:
         """Weights as arrays; raises ValueError for one of no layer."""
@@ -120,6 +165,20 @@ class Network(Record):
         from .analysis.statistics import statistics
 
         return statistics(self.graph)
+
+
+def _check(precision: str, io_type: str, seed: int, calibrate: object) -> None:
+    """Raise ValueError for what `onnx` cannot be asked for."""
+    if precision not in ("fp32", "fp16", "int8"):
+        raise ValueError(f"precision is {precision!r}; write 'fp32', 'fp16' or 'int8'")
+    if io_type not in ("fp32", "fp16"):
+        raise ValueError(f"io_type is {io_type!r}; write 'fp32' or 'fp16'")
+    if type(seed) is not int:
+        raise ValueError(f"seed is {seed!r}; write a whole number")
+    if precision != "int8" and calibrate is not None:
+        raise ValueError("calibrate is for precision 'int8'")
+    if precision == "int8" and io_type != "fp32":
+        raise ValueError("io_type is for precision 'fp32' and 'fp16'; an INT8 model takes and gives FP32")
 
 
 def parse(text: str, name: str = "<spec>") -> File:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .diagnostics import Diagnostic, Note, Severity, SpecError
-from .interrupts import Undoing
 from .ir import Graph
 from .limits import DEFAULT_LIMITS
 from .passes import ALL, Model, optimise
@@ -17,7 +15,7 @@ from .record import Record
 
 if TYPE_CHECKING:
     from .lower.onnx import Format, Precision
-    from .quantise import Report, Samples
+    from .quantise import Inputs, Report, Samples
     from .triton import Serving
     from .weights import Array, Value
 
@@ -33,7 +31,7 @@ class Int8(Record):
     `watch` may show how far the loop over the layers has come.
     """
 
-    calibrate: str
+    calibrate: Inputs
     max_drop: float | None = None
     min_agreement: float | None = None
     max_error: float | None = None
@@ -42,9 +40,9 @@ class Int8(Record):
 
 
 class OnnxOptions(Record):
-    """How an ONNX file is written; the weights are a file's, or drawn with `seed`, or left out."""
+    """How an ONNX file is written; the weights are a file's or at hand, or drawn with `seed`, or left out."""
 
-    weights: str | None = None
+    weights: str | Mapping[str, Value] | None = None
     seed: int = 0
     no_weights: bool = False
     opset: int = DEFAULT_OPSET
@@ -126,14 +124,11 @@ def compile_onnx(graph: Graph, target: Path, options: OnnxOptions) -> Written:
 
     if not options.verify:
         return Written(write(target), (), warnings)
-    from .files import publish
+    from .files import publish, tried
     from .verify import verify
 
     target.parent.stat()
-    regular = target.is_file() or not target.exists()
-    place = target.parent if regular else None
-    with Undoing(), tempfile.TemporaryDirectory(dir=place, prefix=".cnndsl-") as folder:
-        staged = Path(folder) / target.name
+    with tried(target) as staged:
         written = write(staged, with_preprocess=False)
         samples = _samples(graph, options)
         inputs = None if samples is None else samples.batches()
@@ -144,7 +139,7 @@ def compile_onnx(graph: Graph, target: Path, options: OnnxOptions) -> Written:
         if options.with_preprocess:
             written = write(staged)
             remarks += (_verified_images(graph, options.opset),)
-        if not regular:  # a pipe, or standard output: nothing can be moved there
+        if target.exists() and not target.is_file():  # a pipe, or standard output: nothing can be moved there
             return Written(write(target), remarks, warnings)
         return Written(publish(written, target.parent), remarks, warnings)
 
@@ -225,7 +220,7 @@ def _samples(graph: Graph, options: OnnxOptions) -> Samples | None:
         return None
     from .quantise import read_samples
 
-    samples = read_samples(options.verify_on, graph)
+    samples = read_samples(options.verify_on, graph, labelled=False)
     return samples.spread(VERIFIED).replace(skipped=samples.skipped)
 
 
@@ -303,6 +298,8 @@ def _values(graph: Graph, options: OnnxOptions) -> tuple[Mapping[str, Value] | N
         return None, ()
     if options.weights is None:
         return _initial(graph, options.seed, options.max_params), ()
+    if not isinstance(options.weights, str):
+        return options.weights, ()
     if not Path(options.weights).is_file():
         raise FileNotFoundError(
             f"{options.weights} {'is a folder' if Path(options.weights).is_dir() else 'does not exist'}"

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from . import contents
-from .convert import Match, Misfit, Tensor, match
+from .convert import Match, Misfit, Tensor, match, trimmed
 from .diagnostics import Diagnostic, Severity, SpecError
 from .extras import need
 from .ir import Graph
@@ -32,6 +32,9 @@ KINDS: Final = {
     "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64",
 }  # fmt: skip
 """What safetensors calls types of numbers, by torch's names."""
+
+_ALONE: Final = "save the state dict alone, with torch.save(model.state_dict(), ...) or safetensors"
+_AGAIN: Final = f"get the file again if it is damaged; else {_ALONE}"
 
 _NAMED: Final = 3
 """How many arrays a warning names."""
@@ -90,7 +93,7 @@ def convert(
     """
     found = match(graph, checkpoint.tensors, registered=checkpoint.registered, given=given, partial=missing is not None)
     if isinstance(found, Misfit):
-        raise SpecError((_diagnostic(found, spans),))
+        raise SpecError((_diagnostic(found, spans, graph.classes),))
     counters = _counters(graph)
     arrays = dict(missing(graph)) if missing is not None else dict(counters)
     for pair in found.pairs:
@@ -119,7 +122,7 @@ def _counters(graph: Graph) -> Arrays:
     }
 
 
-def _diagnostic(misfit: Misfit, spans: tuple[Span, ...]) -> Diagnostic:
+def _diagnostic(misfit: Misfit, spans: tuple[Span, ...], classes: int | None) -> Diagnostic:
     span = spans[misfit.node] if misfit.node is not None and misfit.node < len(spans) else None
     if misfit.ambiguous:
         advice = (
@@ -127,13 +130,15 @@ def _diagnostic(misfit: Misfit, spans: tuple[Span, ...]) -> Diagnostic:
         )
         return Diagnostic("CNN033", Severity.ERROR, misfit.message, span, None, misfit.found, help=advice)
     advice = misfit.advice or "convert what fits with --partial, or say what goes where with --map"
+    ours, theirs = misfit.shapes or ((), ())
+    if classes is not None and ours[:1] == (classes,) and trimmed(ours[1:]) == trimmed(theirs[1:]):
+        advice = f"compile the spec for as many classes with --classes {theirs[0]}, or {advice}"
     return Diagnostic("CNN032", Severity.ERROR, misfit.message, span, misfit.expected, misfit.found, help=advice)
 
 
-def unreadable(path: str | os.PathLike[str], problem: str) -> SpecError:
+def unreadable(path: str | os.PathLike[str], problem: str, advice: str = _ALONE) -> SpecError:
     """The error for a file that holds no state dict."""
     message = f"the weights in {os.fspath(path)} cannot be used: {problem}"
-    advice = "save the state dict alone, with torch.save(model.state_dict(), ...) or safetensors"
     return SpecError((Diagnostic("CNN030", Severity.ERROR, message, None, help=advice),))
 
 
@@ -159,7 +164,7 @@ def _safetensors(path: str | os.PathLike[str]) -> Checkpoint:
             slices = {name: file.get_slice(name) for name in names}
             tensors = tuple(Tensor(name, tuple(s.get_shape()), _kind(s.get_dtype())) for name, s in slices.items())
     except SafetensorError:
-        raise unreadable(path, contents.no_safetensors(path)) from None
+        raise unreadable(path, contents.no_safetensors(path), _AGAIN) from None
     kinds = {tensor.name: tensor.dtype for tensor in tensors}
 
     def load(name: str) -> Array:
@@ -204,7 +209,7 @@ def _pickled(path: str | os.PathLike[str]) -> Checkpoint:
             warnings.simplefilter("ignore")  # of pickles by others than torch, which it then refuses
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, UnpicklingError):
-        raise unreadable(path, _problem(path)) from None  # torch's own messages speak of its insides
+        raise unreadable(path, *_problem(path)) from None  # torch's own messages speak of its insides
     state = _state(content, torch)
     if not state:
         raise unreadable(path, f"there is no state dict in it, alone or under {', '.join(WRAPPERS)}")
@@ -220,18 +225,18 @@ def _pickled(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(tensors, load, registered=True)
 
 
-def _problem(path: str | os.PathLike[str]) -> str:
-    """Why torch does not read a file."""
+def _problem(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """Why torch does not read a file, and what to do."""
     kind = contents.seems(path)
     if kind == contents.TORCHSCRIPT:
-        return f"it is {kind}"
+        return f"it is {kind}", _ALONE
     if kind == contents.SAFETENSORS:
-        return f"it is {kind}: let its name end in .safetensors"
+        return f"it is {kind}", "let its name end in .safetensors"
     if kind != contents.PICKLED:
-        return f"it is no checkpoint; it seems to be {kind}"
+        return f"it is no checkpoint; it seems to be {kind}", _AGAIN
     if name := contents.foreign_class(path):
-        return f"only tensors are read, and it holds a {name}: a whole module, or something beside the weights"
-    return "it is a pickle that is damaged, or holds more than tensors"
+        return f"only tensors are read, and it holds a {name}: a whole module, or something beside the weights", _ALONE
+    return "it is a pickle that is damaged, or holds more than tensors", _AGAIN
 
 
 def _state(content: Any, torch: Any) -> dict[str, Any]:

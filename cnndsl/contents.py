@@ -1,4 +1,4 @@
-"""What a file of weights seems to be by its bytes, where it cannot be read as what it should be. Nothing is executed."""
+"""What a file that cannot be read as what it should be seems to be, as a rule by its bytes. Nothing is executed."""
 
 from __future__ import annotations
 
@@ -33,6 +33,18 @@ _MEMBERS: Final = (
     (".npy", "an archive of NumPy"),
 )
 _OURS: Final = ("torch", "collections", "_codecs", "builtins", "__builtin__", "numpy")
+
+
+def unusable(path: str | os.PathLike[str]) -> str | None:
+    """Why nothing can be read from a path, as what follows its name in a message; None where something can."""
+    place = Path(path)
+    if not place.is_file():
+        return "is a folder" if place.is_dir() else "is no regular file" if place.exists() else "does not exist"
+    try:
+        place.open("rb").close()
+    except OSError as error:
+        return f"cannot be read: {(error.strerror or str(error)).lower()}"
+    return None
 
 
 def seems(path: str | os.PathLike[str]) -> str:

@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from .extras import MissingExtra, need, preload
+from .extras import GPU, MissingExtra, need, preload
 from .nvidia import first_gpu
 from .record import Record
 
@@ -140,9 +140,7 @@ def _runtimes(installed: set[str]) -> list[Check]:
     present = [name for name in RUNTIMES if name in installed]
     if len(present) < 2:
         return []
-    hint = (
-        f'keep one: pip uninstall -y {" ".join(RUNTIMES)} && pip install "cnndsl[gpu]", or "cnndsl[cpu]" without a GPU'
-    )
+    hint = f'keep one: pip uninstall -y {" ".join(RUNTIMES)} && pip install "{GPU}", or onnxruntime without a GPU'
     return [Check("onnxruntime", Status.ERROR, f"{' and '.join(present)} are both installed and hide CUDA", hint)]
 
 
@@ -237,8 +235,8 @@ def _providers() -> tuple[tuple[str, ...], list[Check]]:
 
 
 _HELP = {
-    CUDA: 'it needs an NVIDIA driver, and its libraries: pip install "cnndsl[gpu]"; '
-    'without a GPU: pip uninstall -y onnxruntime-gpu && pip install "cnndsl[cpu]"',
+    CUDA: f'it needs an NVIDIA driver, and its libraries: pip install "{GPU}"; '
+    "without a GPU: pip uninstall -y onnxruntime-gpu && pip install onnxruntime",
 }
 
 

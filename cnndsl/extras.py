@@ -6,8 +6,19 @@ import os
 from importlib import import_module
 from typing import Any
 
-GPU_BUILD = 'pip uninstall -y onnxruntime && pip install "cnndsl[gpu]"; `cnndsl doctor` says what runs here'
+GPU = "onnxruntime-gpu[cuda,cudnn]"
+"""What the extra `gpu` installs."""
+
+GPU_BUILD = f'pip uninstall -y onnxruntime && pip install "{GPU}"; `cnndsl doctor` says what runs here'
 """What to do where ONNX Runtime has no provider for a GPU, or one that does not start."""
+
+
+AS_WRITTEN = ("session.qdqisint8allowed", "1")
+"""An entry for sessions on the CPU: signed bytes stay signed.
+
+By default they become unsigned on x86, and from opset 21 on ONNX Runtime 1.31 then refuses some of its own nodes: a
+QuantizeLinear that it has moved over a Transpose keeps `output_dtype` INT8 beside a zero point that is unsigned now.
+"""
 
 
 class MissingExtra(ImportError):

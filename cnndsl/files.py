@@ -7,12 +7,19 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Final, Self
 
 from .interrupts import Undoing
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of the system's that say there is no room."""
+
+_TRIED: Final = ".cnndsl-"
+"""How the names of folders begin in which files are tried."""
 
 
 class OutputFiles:
@@ -25,6 +32,7 @@ class OutputFiles:
 
     def __init__(self) -> None:
         self._staged: list[tuple[Path, Path]] = []
+        self._asked: list[str] = []
         self._open: list[BinaryIO] = []
         self._undoing = Undoing()
 
@@ -36,7 +44,7 @@ class OutputFiles:
         """A new, empty file to be written in place of `target`; raises OSError where that cannot be."""
         path = _resolved(target)
         if path.is_dir():
-            raise IsADirectoryError(f"{os.fspath(target)} is a folder")
+            raise IsADirectoryError(f"{os.fspath(target)} is a folder: name a file in it, as {Path(target, 'NAME')}")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"{path.name} cannot be written: there is no folder {Path(target).parent}")
         folder = Path(tempfile.gettempdir()) if _is_special(path) else path.parent
@@ -47,6 +55,7 @@ class OutputFiles:
         except OSError as error:
             raise OSError(error.errno, error.strerror, os.fspath(target)) from None
         self._staged.append((temporary, path))
+        self._asked.append(os.fspath(target))
         return temporary
 
     def open(self, target: str | os.PathLike[str]) -> BinaryIO:
@@ -58,17 +67,45 @@ class OutputFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, OSError) and error.filename is None and self._staged:
-            error.filename = os.fspath(self._staged[0][1])
         try:
+            if isinstance(error, OSError):
+                self._name(error)
             for file in self._open:
                 file.close()
             if kind is None:
                 _replace(self._staged)
+        except OSError as failure:
+            self._name(failure)
+            raise
         finally:
             for temporary, _ in self._staged:
                 temporary.unlink(missing_ok=True)
             self._undoing.__exit__()
+
+    def _name(self, error: OSError) -> None:
+        """Let an error that is about no file, or about one that is gone at once, be about the one that was asked for."""
+        names = {
+            os.fspath(temporary): os.fspath(temporary.parent) if _is_special(path) else asked
+            for (temporary, path), asked in zip(self._staged, self._asked, strict=True)
+        }
+        if names and error.strerror is not None and error.filename in (None, *names):
+            error.filename = names.get(error.filename) or next(iter(names.values()))
+
+
+@contextmanager
+def tried(target: Path) -> Iterator[Path]:
+    """Where to write a file to be tried before it is published as `target`: a folder beside it that is gone afterwards.
+
+    What is no regular file has it elsewhere. The system's errors about what is in the folder are about the target.
+    """
+    regular = target.is_file() or not target.exists()
+    try:
+        with Undoing(), tempfile.TemporaryDirectory(dir=target.parent if regular else None, prefix=_TRIED) as folder:
+            yield Path(folder) / target.name
+    except OSError as error:
+        if _TRIED in str(error.filename):
+            error.filename = os.fspath(target) if regular else tempfile.gettempdir()
+        raise
 
 
 def reserve(file: BinaryIO, size: int) -> None:
@@ -82,7 +119,7 @@ def reserve(file: BinaryIO, size: int) -> None:
     try:
         os.posix_fallocate(file.fileno(), 0, size)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL:
             raise
 
 
@@ -109,7 +146,12 @@ def write_text(target: str | os.PathLike[str], content: str) -> None:
 def _resolved(target: str | os.PathLike[str]) -> Path:
     """The file behind a link, so that the link stays; what a device leads to is not asked for."""
     path = Path(target)
-    return path if _is_special(path) else Path(os.path.realpath(path))
+    if _is_special(path):
+        return path
+    real = Path(os.path.realpath(path))
+    if real.is_symlink():
+        raise OSError(f"{os.fspath(target)} is a link that leads back to itself")
+    return real
 
 
 def _is_special(path: Path) -> bool:
@@ -125,8 +167,7 @@ def _replace(moves: Sequence[tuple[Path, Path]]) -> None:
     try:
         for temporary, path in moves:
             if _is_special(path):
-                with temporary.open("rb") as content, path.open("ab") as target:
-                    shutil.copyfileobj(content, target)
+                _copy(temporary, path)
                 continue
             done.append((path, _keep(path) if len(moves) > 1 else None))
             if path.exists():
@@ -139,6 +180,16 @@ def _replace(moves: Sequence[tuple[Path, Path]]) -> None:
     for _, former in done:
         if former is not None:
             former.unlink(missing_ok=True)
+
+
+def _copy(temporary: Path, path: Path) -> None:
+    """Append a file to what cannot be renamed over."""
+    try:
+        with temporary.open("rb") as content, path.open("ab") as target:
+            shutil.copyfileobj(content, target)
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
 
 
 def _keep(path: Path) -> Path | None:

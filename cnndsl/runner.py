@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from .contents import unusable
 from .contract import preprocess_from_json
-from .extras import GPU_BUILD, NativePath, need, preload
+from .extras import AS_WRITTEN, GPU_BUILD, NativePath, need, preload
 from .images import BrokenImage, handed_in, network_input, read_image
 from .preprocess import Preprocess, channels_of
 from .record import Record
@@ -112,6 +113,11 @@ class Model:
             shape = "x".join(map(str, values.shape))
             raise CannotRun(f"{self.name} gives {shape}, not one value a class")
         values = values.reshape(len(batch), -1)
+        if not np.isfinite(values).all():
+            raise CannotRun(
+                f"{self.name} gives values that are infinite or not a number: compile it with --verify, which says where "
+                "that begins"
+            )
         if not self.contract.probabilities:
             return _softmax(values)
         wrong = values[(values < -ROUNDING) | (values > 1 + ROUNDING)]
@@ -127,11 +133,9 @@ def open_model(path: str | os.PathLike[str], provider: str = "cpu", spec: Graph 
     not what would run; MissingExtra.
     """
     name = os.fspath(path)
-    if not Path(path).is_file():
-        what = (
-            "is a folder" if Path(path).is_dir() else "is no regular file" if Path(path).exists() else "does not exist"
-        )
-        raise CannotRun(f"{name} {what}")
+    problem = unusable(path)
+    if problem is not None:
+        raise CannotRun(f"{name} {problem}")
     session = _session(name, provider)
     contract = _contract(session.get_modelmeta().custom_metadata_map, name, spec)
     _check_ends(session, contract, name)
@@ -150,6 +154,7 @@ def _session(name: str, provider: str) -> Any:
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    options.add_session_config_entry(*AS_WRITTEN)
     chosen = [entry for entry in wanted if entry in available]
     try:
         session = runtime.InferenceSession(NativePath(name), options, providers=chosen)
@@ -180,7 +185,11 @@ def _contract(metadata: Mapping[str, str], name: str, spec: Graph | None) -> Con
         from .lower.onnx import gives_probabilities
 
         if spec.preprocess is None:
-            raise CannotRun(f"the spec of {spec.name} has no `preprocess` either")
+            raise CannotRun(
+                f"the spec of {spec.name} has no `preprocess` either: write one into it, as `preprocess resize(256) - "
+                "crop(224) - normalise(imagenet)`; one of the zoo is copied with `cnndsl zoo show NAME > my.cnn`, whose "
+                "first line tells the --set it takes"
+            )
         given = spec.nodes[spec.output].shape.dimensions[0]
         return Contract(spec.preprocess, False, gives_probabilities(spec), given if isinstance(given, int) else None)
     if "preprocess" not in metadata:

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from .ir import Graph
 from .record import Record
 from .version import version
 from .weights import Array, Arrays, constant, tensors
+
+_AGAIN: Final = "get the file again if it is damaged; else name one with weights of this spec"
 
 
 class Stored(Record):
@@ -76,15 +78,20 @@ def read(path: str | os.PathLike[str], graph: Graph) -> Stored:
 
     try:
         with safe_open(path, framework="np") as file:
-            problem = _misfit(file, graph)
-            if problem is not None:
-                return Stored(None, (_unusable(path, problem),))
+            misfit = _misfit(file, graph, path)
+            if misfit is not None:
+                return Stored(None, (misfit,))
             made_for = (file.metadata() or {}).get("hash")
         arrays = _arrays(path, graph)
+        broken = _broken(arrays, graph, path)
+        if broken is not None:
+            return Stored(None, (broken,))
     except OSError as error:
-        return Stored(None, (_unusable(path, f"it cannot be read as safetensors: {error.strerror or error}"),))
+        problem = f"it cannot be read as safetensors: {error.strerror or error}"
+        return Stored(None, (_unusable(path, problem, _AGAIN),))
     except SafetensorError:
-        return Stored(None, (_no_safetensors(path),))
+        advice = _converted("convert it first", path) if seems(path) == PICKLED else _AGAIN
+        return Stored(None, (_unusable(path, no_safetensors(path), advice),))
     if made_for is None or made_for == graph.hash():
         return Stored(arrays)
     warning = Diagnostic(
@@ -118,8 +125,27 @@ def _arrays(path: str | os.PathLike[str], graph: Graph) -> Arrays:
     return found
 
 
-def _misfit(file: Any, graph: Graph) -> str | None:
+def _broken(arrays: Arrays, graph: Graph, path: str | os.PathLike[str]) -> Diagnostic | None:
+    """The first array with which a network could give nothing but NaN."""
+    for _, node, weight in tensors(graph):
+        name = f"{node.name}.{weight.name}"
+        if not arrays[name].size:
+            continue
+        with np.errstate(invalid="ignore"):
+            ends = arrays[name].min(), arrays[name].max()  # either is NaN where a number is, and nothing is copied
+        if not np.isfinite(ends).all():
+            problem = f"its array {name} holds infinite numbers or NaN"
+        elif weight.role == "variance" and ends[0] < 0:
+            problem = f"its array {name} holds variances below 0"
+        else:
+            continue
+        return _unusable(path, problem, "take a checkpoint from before the training diverged")
+    return None
+
+
+def _misfit(file: Any, graph: Graph, path: str | os.PathLike[str]) -> Diagnostic | None:
     """The first thing about a file's arrays that does not fit the graph."""
+    other = _converted("compile the spec with the settings they were made with (--set, --classes), or match them", path)
     unclaimed = dict.fromkeys(file.keys())
     for _, node, weight in tensors(graph):
         name = f"{node.name}.{weight.name}"
@@ -127,35 +153,36 @@ def _misfit(file: Any, graph: Graph) -> str | None:
         if name not in unclaimed:
             if weight.role == "counter":
                 continue
-            return f"it has no array {name} of {_times(weight.shape)}, which the spec needs{where}"
+            problem = f"it has no array {name} of {_times(weight.shape)}, which the spec needs{where}"
+            return _unusable(path, problem, other)
         del unclaimed[name]
         stored = file.get_slice(name)
         shape, kind = tuple(stored.get_shape()), stored.get_dtype()
         wanted = "I64" if weight.role == "counter" else "F32"
         if shape != weight.shape:
-            return f"its array {name} is {_times(shape)}, the spec's is {_times(weight.shape)}{where}"
+            problem = f"its array {name} is {_times(shape)}, the spec's is {_times(weight.shape)}{where}"
+            return _unusable(path, problem, other)
         if kind != wanted:
-            return f"its array {name} holds {kind} numbers, not {wanted}{where}"
+            problem = f"its array {name} holds {kind} numbers, not {wanted}{where}"
+            return _unusable(path, problem, _converted("convert them", path))
     extra = next(iter(unclaimed), None)
-    return None if extra is None else f"it has an array {extra}, which the spec has no layer for"
+    if extra is None:
+        return None
+    return _unusable(path, f"it has an array {extra}, which the spec has no layer for", other)
 
 
-def _no_safetensors(path: str | os.PathLike[str]) -> Diagnostic:
-    found = _unusable(path, no_safetensors(path))
-    if seems(path) != PICKLED:
-        return found
-    return found.replace(
-        help=f"convert it first: cnndsl weights convert {os.fspath(path)} --spec SPEC -o OUT.safetensors"
-    )
+def _converted(what: str, path: str | os.PathLike[str]) -> str:
+    """Advice that ends in the command which makes a spec's weights of others."""
+    return f"{what}: cnndsl weights convert {os.fspath(path)} --spec SPEC -o OUT.safetensors"
 
 
-def _unusable(path: str | os.PathLike[str], problem: str) -> Diagnostic:
+def _unusable(path: str | os.PathLike[str], problem: str, advice: str) -> Diagnostic:
     return Diagnostic(
         code="CNN030",
         severity=Severity.ERROR,
         message=f"the weights in {os.fspath(path)} cannot be used: {problem}",
         span=None,
-        help="make weights for this spec, or leave them out to draw new ones",
+        help=advice,
     )
 
 

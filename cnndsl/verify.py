@@ -41,6 +41,8 @@ LARGEST_SEARCHED = 1024
 """Up to where valid sizes of a symbolic input are looked for."""
 
 _ORDINARY = 32
+_LISTED = 6
+"""How many shapes of inputs are named: those of the random ones."""
 
 
 class Run(Record):
@@ -91,7 +93,7 @@ class Verification(Record):
     def __str__(self) -> str:
         if self.failure is not None:
             return self.failure
-        shapes = ", ".join(dict.fromkeys("x".join(map(str, run.shape)) for run in self.runs))
+        shapes = _some(list(dict.fromkeys("x".join(map(str, run.shape)) for run in self.runs)))
         if self.agrees:
             worst = Difference(*(max(getattr(run.difference, key) for run in self.runs) for key in Difference.fields))
             same = "" if self.top1 is None else "; the same class first for {} of {}".format(*self.top1)
@@ -106,6 +108,11 @@ class Verification(Record):
         if self.divergence is None:
             return f"{text}; no node does when every value is kept, so it comes of ONNX Runtime's optimisations"
         return f"{text}; the first node that differs is {self.divergence}"
+
+
+def _some(shapes: Sequence[str]) -> str:
+    """All shapes, or the first and the last of many."""
+    return ", ".join(shapes) if len(shapes) <= _LISTED else f"{shapes[0]}, ..., {shapes[-1]} ({len(shapes)} shapes)"
 
 
 def _json(difference: Difference) -> dict[str, float]:

@@ -14,6 +14,8 @@ import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pictures import saved
+from PIL import Image
 
 from cnndsl.cli import main
 
@@ -347,6 +349,21 @@ def test_compile_to_onnx(spec: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert not Path("x.onnx").exists()
 
 
+@pytest.mark.parametrize("to", ["onnx", "triton"])
+def test_weights_that_nobody_asked_for_are_told(to: str, spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compile", spec, "--to", to, "-o", to, *GIVEN]
+    assert run(*words) == 0
+    assert capsys.readouterr().err == "cnndsl: weights drawn with seed 0: --weights FILE gives trained ones\n"
+    assert run("weights", "init", spec, "-o", "w.safetensors", *GIVEN) == 0
+    for options in (
+        ["--seed", "0"],
+        ["--weights", "w.safetensors"],
+        ["--no-weights"] if to == "onnx" else ["--seed", "1"],
+    ):
+        assert run(*words, *options) == 0
+        assert capsys.readouterr().err == ""
+
+
 def test_compile_with_weights(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("weights", "init", spec, "--seed", "5", "-o", "w.safetensors", *GIVEN) == 0
     assert run("compile", spec, "--to", "onnx", "--weights", "w.safetensors", "-o", "a.onnx", *GIVEN) == 0
@@ -372,7 +389,7 @@ def test_compile_to_torch_and_ir(spec: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("to", ["onnx", "torch", "ir"])
-@pytest.mark.parametrize("target", ["folder", "none/out", "", "net.cnn/out", "n\0ul", "x" * 300])
+@pytest.mark.parametrize("target", ["folder", "out/", "none/out", "", "net.cnn/out", "n\0ul", "x" * 300])
 def test_where_nothing_can_be_written(
     to: str, target: str, spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -380,6 +397,45 @@ def test_where_nothing_can_be_written(
     assert run("compile", spec, "--to", to, "-o", target, *GIVEN) == 2
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "net.cnn"]
     assert spec.read_text() == SPEC
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 there")
+@pytest.mark.parametrize("to", ["onnx", "torch"])
+def test_names_do_not_drive_the_terminal(to: str, spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = os.fsdecode(b"a\x1b[31m\xff\n\xe2\x80\xae.out")
+    assert run("compile", spec, "--to", to, "-o", name, *GIVEN) == 0
+    assert Path(name).exists()
+    assert capsys.readouterr().out == "a\ufffd[31m\ufffd\ufffd\ufffd.out\n"
+    assert run("compile", spec, "--to", to, "-o", f"{name}/out", *GIVEN) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and err[:-1].isprintable()
+
+
+def test_nothing_that_is_read_is_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("block.cnn").write_text("def Block = CONV3-2 - RELU\n")
+    Path("labels.txt").write_text("cat\ndog\n")
+    Path("net.cnn").write_text(
+        'input 1x8x8\nuse "block.cnn"\npreprocess normalise(unit) - labels("labels.txt")\nBlock - GAP - FC-2\n'
+    )
+    for number in range(3):
+        saved(Image.new("L", (8, 8), 60 * number), Path("images", str(number % 2), f"{number}.png"))
+    assert run("weights", "init", "net.cnn", "-o", "w.safetensors") == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    to_onnx = ("compile", "net.cnn", "--to", "onnx", "--weights", "w.safetensors")
+    image = Path("images", "1", "1.png")
+    for words in (
+        *((*to_onnx, "-o", name) for name in ("net.cnn", "block.cnn", "labels.txt", "w.safetensors")),
+        (*to_onnx, "--verify-on", "images", "-o", image),
+        (*to_onnx, "--precision", "int8", "--calibrate", "images", "-o", image),
+        ("compile", "net.cnn", "--to", "torch", "-o", "labels.txt"),
+        ("weights", "init", "net.cnn", "-o", "labels.txt"),
+        ("weights", "convert", "w.safetensors", "--spec", "net.cnn", "-o", "block.cnn"),
+    ):
+        assert run(*words) == 2, words
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before, words
+    for _ in range(2):  # beside images, and over what it was
+        assert run(*to_onnx, "--verify-on", "images", "-o", Path("images", "net.onnx")) == 0
 
 
 def test_as_a_process(spec: Path) -> None:

@@ -240,6 +240,20 @@ def test_another_head_and_no_auxiliary(spec: Path, tmp_path: Path, capsys: pytes
     assert main(["compile", str(spec), "--to", "onnx", "--weights", str(out), "-o", str(tmp_path / "a.onnx")]) == 0
 
 
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+def test_a_head_of_other_classes(ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec, theirs, out = tmp_path / "net.cnn", tmp_path / f"a.{ending}", tmp_path / "out.safetensors"
+    spec.write_text("input 3x8x8\nparam classes = 1000\nstem: CONV3-8 - GAP - FC-classes")
+    state = cnndsl.load(spec, classes=4).torch().state_dict()
+    torch.save(state, theirs) if ending == "pth" else save_file(state, theirs)
+    words = ["weights", "convert", str(theirs), "--spec", str(spec), "-o", str(out)]
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert "fc1.weight is 1000x8, and the checkpoint has fc1.weight of 4x8" in told
+    assert "--classes 4, or convert what fits with --partial" in told
+    assert main([*words, "--classes", "4"]) == 0
+
+
 @pytest.mark.parametrize("registered", [True, False])
 @pytest.mark.parametrize(("ours", "other"), [(50, 101), (101, 50)])
 def test_the_blocks_that_both_have(ours: int, other: int, registered: bool) -> None:
@@ -554,7 +568,9 @@ def test_files_that_are_no_checkpoints_are_recognised(
     name: str, content: bytes, telling: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    assert telling in refusal(tmp_path / name, capsys)
+    told = refusal(tmp_path / name, capsys)
+    assert telling in told
+    assert ("get the file again if it is damaged" in told) == (name != "a.h5")
 
 
 @pytest.mark.parametrize("zipped", [True, False])

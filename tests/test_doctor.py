@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 
 import onnxruntime
 import pytest
+from documents import ROOT
 
 from cnndsl import doctor, nvidia
 from cnndsl.cli import main
 from cnndsl.doctor import CPU, CUDA, Check, Doctor, Status, report
+from cnndsl.extras import GPU
 from cnndsl.nvidia import Gpu
 
 
@@ -63,9 +66,15 @@ def test_both_runtimes_are_an_error(
     assert clash.status is Status.ERROR
     assert clash.detail == "onnxruntime and onnxruntime-gpu are both installed and hide CUDA"
     assert found.text().endswith("not healthy: see the errors above")
-    assert 'pip uninstall -y onnxruntime onnxruntime-gpu && pip install "cnndsl[gpu]"' in found.text()
+    assert f'pip uninstall -y onnxruntime onnxruntime-gpu && pip install "{GPU}"' in found.text()
     assert main(["doctor", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["versions"]["onnxruntime-gpu"] == "1.31.1"
+
+
+def test_what_is_advised_for_a_gpu_is_what_the_extra_installs() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    (required,) = extras["gpu"]
+    assert required.partition(">")[0] == GPU
 
 
 def test_either_runtime_alone_is_none(installed: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -99,10 +100,32 @@ def test_standard_output_is_appended_to(tmp_path: Path) -> None:
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError, match="is a folder"):
+    with pytest.raises(IsADirectoryError, match=f"is a folder: name a file in it, as {tmp_path}/NAME"):
         write_bytes(tmp_path, b"")
+    (tmp_path / "round").symlink_to("round")
+    with pytest.raises(OSError, match="round is a link that leads back to itself"):
+        write_bytes(tmp_path / "round", b"")
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         write_bytes(tmp_path / "none" / "a", b"")
+
+
+@pytest.mark.parametrize(("which", "name"), [(None, "a"), (0, "a"), (1, "b")])
+def test_an_error_names_what_was_asked_for(
+    which: int | None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no temporary file, which is gone by then."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError) as raised, OutputFiles() as files:
+        staged = [files.stage("a"), files.stage("b")]
+        raise OSError(errno.ENOSPC, "no room", None if which is None else str(staged[which]))
+    assert raised.value.filename == name
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_device_that_is_full_is_named() -> None:
+    with pytest.raises(OSError) as raised:
+        write_bytes("/dev/full", b"content")
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, "/dev/full")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")

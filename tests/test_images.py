@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import library
-from pictures import picture, saved, truncated
+from pictures import close, picture, saved, truncated
 from PIL import Image, ImageOps
 
 import cnndsl
@@ -81,6 +81,42 @@ def test_it_is_what_torchvision_makes(
 def test_a_crop_alone(height: int, width: int, tall: int, wide: int) -> None:
     preprocess, image = contract(f"crop({tall}x{wide})"), picture(height, width)
     np.testing.assert_array_equal(network_input(preprocess, image), by_torchvision(image, preprocess))
+
+
+@given(st.lists(st.tuples(sizes, sizes), min_size=1, max_size=3), st.sampled_from(["imagenet", "clip"]))
+def test_a_network_takes_files(
+    tmp_path_factory: pytest.TempPathFactory, shapes: list[tuple[int, int]], name: str
+) -> None:
+    folder = tmp_path_factory.mktemp("images")
+    pictures = [picture(height, width, seed) for seed, (height, width) in enumerate(shapes)]
+    paths = [saved(image, folder / f"{index}.png") for index, image in enumerate(pictures)]
+    network = cnndsl.load(f"input 3x8x8\npreprocess resize(9) - crop(8) - normalise({name})\nGAP")
+    assert network.graph.preprocess is not None
+    expected = np.stack([by_torchvision(image, network.graph.preprocess) for image in pictures])
+    found = network.images(paths)
+    assert (found.dtype, found.shape) == (np.float32, (len(paths), 3, 8, 8))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(network.images(str(paths[0])), expected[:1])
+
+
+def test_files_that_make_no_array(tmp_path: Path) -> None:
+    paths = [saved(picture(9, side), tmp_path / f"{side}.png") for side in (9, 12)]
+    (tmp_path / "text.png").write_text("no image")
+    network = cnndsl.load("input 3x?x?\npreprocess resize(9)\nGAP")
+    wrong: list[tuple[str, cnndsl.Network, list[Path]]] = [
+        ("they become inputs of several sizes", network, paths),
+        ("there are none", network, []),
+        (r"text\.png: it is no image", network, [tmp_path / "text.png"]),
+        (
+            r"12\.png: it is 9x12, and the network takes 9x9",
+            cnndsl.load("input 3x9x9\npreprocess normalise(unit)\nGAP"),
+            paths,
+        ),
+        ("write `preprocess` in the spec", cnndsl.load("input 3x9x9\nGAP"), paths),
+    ]
+    for message, net, given_paths in wrong:
+        with pytest.raises(ValueError, match=message):
+            net.images(given_paths)
 
 
 def test_an_image_of_another_size() -> None:
@@ -222,10 +258,24 @@ def test_what_is_found(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "empty").mkdir()
     (tmp_path / "round").symlink_to(tmp_path)
-    found, wrong = find_images([tmp_path, tmp_path / "d", tmp_path / "empty", tmp_path / "none", "\0"])
+    found, unread, wrong = find_images([tmp_path, tmp_path / "d", tmp_path / "empty", tmp_path / "none", "\0"])
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a.JPG", "b.png", "deep/er/c.gif", "d"]
     assert [problem.rpartition("/")[2] for problem in wrong[:2]] == ["empty holds no images", "none does not exist"]
-    assert len(wrong) == 3
+    assert (unread, len(wrong)) == ({}, 3)
+
+
+@pytest.mark.parametrize("closed", ["a", "."])
+def test_a_folder_that_cannot_be_read(closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    close(tmp_path / closed, monkeypatch)
+    found, unread, wrong = find_images([tmp_path])
+    problem = f"{tmp_path / closed} cannot be read: Permission denied"
+    if closed == ".":
+        assert (found, unread, wrong) == ([], {}, [problem])
+    else:
+        assert (found, unread, wrong) == ([tmp_path / "b" / "2.png"], {tmp_path / "a": problem}, [])
 
 
 # -- moments

@@ -387,8 +387,12 @@ def test_a_file_shares_what_is_equal_and_says_what_was_done(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "int8"}, "precision is 'int8'; write 'fp32' or 'fp16'"),
+        ({"precision": "int4"}, "precision is 'int4'; write 'fp32', 'fp16' or 'int8'"),
         ({"io_type": "fp8"}, "io_type is 'fp8'"),
+        ({"precision": "int8"}, "needs real inputs to find the ranges of its values: calibrate="),
+        ({"precision": "int8", "calibrate": "digits", "io_type": "fp16"}, "an INT8 model takes and gives FP32"),
+        ({"precision": "fp16", "calibrate": "digits"}, "calibrate is for precision 'int8'"),
+        ({"precision": "int8", "calibrate": np.ones((4, 2, 9, 9))}, "each input in `calibrate` is 2x9x9"),
         ({"seed": "x"}, "seed is 'x'"),
         ({"passes": "folding"}, "there is no pass folding"),
         ({"weights": {"conv1.weight": 3}}, "there is no array conv1.bias|is \\(\\), not"),

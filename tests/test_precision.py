@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,10 @@ from networks import Builder, conv, resnet
 from networks_strategy import specs
 from notation import Spec
 from onnx.reference import ReferenceEvaluator
+from rounding import half, rounded
 from test_onnx import CASES, CHANNELS, IR_VERSIONS, OPSET_CASES, SIZES, below, normal, one, session, symbolic
 from test_random_valid import watch_norms
 from test_verify import sizeless
-from torch import fx
 
 import cnndsl
 from cnndsl import weights
@@ -31,8 +30,6 @@ from cnndsl.lower.onnx import FP32, Format, precision, to_onnx, unfit, write_onn
 from cnndsl.lower.onnx.half import SMALLEST, Half
 from cnndsl.lower.onnx.precision import LARGE_WINDOW, NEEDS, Need, precisions
 from cnndsl.lower.onnx.rows import ROWS, TRAINING_ONLY
-from cnndsl.lower.scopes import key
-from cnndsl.lower.torch import EXPRESSIONS
 from cnndsl.ops.activation import Activation, Softmax
 from cnndsl.ops.base import Op
 from cnndsl.ops.combine import Add, Mean
@@ -95,33 +92,16 @@ def test_random_networks_agree_with_pytorch(spec: Spec, opset: int, form: Format
         x = batch(spec, size).numpy().astype(type_)
         with torch.no_grad():
             expected = module(torch.from_numpy(x.astype(np.float64)))
-        lost = float((rounded(graph, module, x) - expected).abs().max()) if expected.numel() else 0.0
+        lost = (
+            float((rounded(graph, module, torch.from_numpy(x), half, half) - expected).abs().max())
+            if expected.numel()
+            else 0.0
+        )
         (found,) = session(model).run(None, {"input": x})
         assert found.dtype == type_
         nodes = Nodes(model.SerializeToString(), rounded=True)
         for output in (found, nodes.run(x)[nodes.last]):
             assert any(alike) or within(output, expected, lost), (output, expected)
-
-
-def rounded(graph: Graph, module: torch.nn.Module, x: np.ndarray) -> torch.Tensor:
-    """The network in PyTorch with its weights and the value of every node rounded to FP16, computed in 64 bits."""
-    module = deepcopy(module)
-    for weight in module.parameters():
-        weight.data = weight.data.half().double()
-    values = {0: torch.from_numpy(x.astype(np.float16).astype(np.float64))}
-    for index in sorted(graph.live - {0}):
-        node = graph.nodes[index]
-        inputs = [values[i].clone() for i in node.inputs]
-        call = module.get_submodule(key(node.name)) if type(node.op) not in EXPRESSIONS else None
-        if call is None:
-            drawn = fx.Graph()
-            places = tuple(drawn.placeholder(f"x{i}") for i in range(len(inputs)))
-            ranks = tuple(graph.nodes[i].shape.rank for i in node.inputs)
-            drawn.output(EXPRESSIONS[type(node.op)](drawn, node.op, places, ranks))
-            call = fx.GraphModule({}, drawn)
-        with torch.no_grad():
-            values[index] = call(*inputs).half().double()
-    return values[graph.output]
 
 
 @unshrunk

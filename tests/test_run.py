@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -20,12 +21,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import picture, saved, truncated
+from pictures import close, picture, saved, truncated
 from test_preprocess import contracts, graph_of
 
 import cnndsl
 from cnndsl import runner
 from cnndsl.cli import main
+from cnndsl.extras import GPU_BUILD
 from cnndsl.images import handed_in, network_input
 from cnndsl.lower.onnx import LoweringError, to_onnx, write_onnx
 from cnndsl.preprocess import Preprocess
@@ -241,6 +243,24 @@ def test_a_softmax_is_not_taken_twice(folder: Path, capsys: pytest.CaptureFixtur
         assert float(one.rpartition(",")[2]) == pytest.approx(float(other.rpartition(",")[2]), abs=1e-6)
 
 
+@pytest.mark.parametrize(("value", "end"), [(np.nan, ""), (np.inf, ""), (-np.inf, ""), (np.nan, " - SOFTMAX")])
+def test_what_is_not_finite_is_no_result(
+    value: float, end: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("net.cnn").write_text(SPEC.rstrip() + f"{end}\n", encoding="utf-8")
+    weights = init(cnndsl.load("net.cnn").graph, 3)
+    weights["fc1.bias"][1] = value
+    cnndsl.load("net.cnn").onnx("net.onnx", weights)
+    capsys.readouterr()
+    for form in ("text", "json", "csv"):
+        assert run("run", "net.onnx", "images/0.png", "--format", form) == 2
+        out, err = capsys.readouterr()
+        assert "nan" not in out.lower() and "0.png" not in out
+        assert err.startswith(
+            "cnndsl: net.onnx gives values that are infinite or not a number: compile it with --verify"
+        )
+
+
 def without_contract(**changes: str | None) -> None:
     """`bare.onnx`: the model with other metadata; None takes an entry away."""
     model = onnx.load("net.onnx")
@@ -261,7 +281,8 @@ def test_a_contract_from_a_spec(folder: Path, capsys: pytest.CaptureFixture[str]
     assert run("run", "bare.onnx", "images/0.png", "--spec", "net.cnn") == 0
     assert capsys.readouterr().out == expected
     assert run("run", "bare.onnx", "images/0.png", "--spec", SPEC.replace(STEPS, "")) == 2
-    assert "has no `preprocess` either" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "has no `preprocess` either: write one into it" in err and "cnndsl zoo show NAME > my.cnn" in err
     assert run("run", "bare.onnx", "images/0.png", "--spec", "COVN - RELU", "--input", "3x8x8") == 1
 
 
@@ -329,6 +350,10 @@ def test_a_contract_that_is_none(changes: dict[str, str], folder: Path, capsys: 
         (["net.cnn", "images"], "is no model that ONNX Runtime can run"),
         (["net.onnx", "images", "--top", "0"], "--top must be at least 1"),
         (["net.onnx", "images", "--batch", "-1"], "--batch must be at least 1"),
+        (["net.onnx", "images", "--classes", "5"], "--classes is about a spec, and none is read here: see --spec"),
+        (["net.onnx", "images", "--set", "N=2"], "--set is about a spec"),
+        (["net.onnx", "images", "--input", "3x8x8"], "--input is about a spec"),
+        (["net.onnx", "images", "--max-layers", "5"], "--max-layers is about a spec"),
         (["net.onnx", "images", "--provider", "tpu"], "invalid choice"),
         (["net.onnx"], "required"),
     ],
@@ -349,7 +374,7 @@ def test_a_provider_that_is_not_installed(provider: str, folder: Path, capsys: p
     out, err = capsys.readouterr()
     assert out == ""
     assert f"has no {runner.PROVIDERS[provider][0]}" in err
-    assert "cnndsl[gpu]" in err
+    assert GPU_BUILD in err
 
 
 def test_a_provider_that_does_not_run(
@@ -401,9 +426,12 @@ def test_names_do_not_drive_the_terminal(folder: Path, capsys: pytest.CaptureFix
     saved(picture(20, 20), folder / "a\x1b[2J.png")
     (folder / "b\x1b[2J.png").write_bytes(b"")
     capsys.readouterr()
-    assert run("run", "bare.onnx", "a\x1b[2J.png", "b\x1b[2J.png", "--quiet") == 1
-    out, err = capsys.readouterr()
-    assert "\x1b" not in out + err
+    for form in ("text", "json", "csv"):
+        assert run("run", "bare.onnx", "a\x1b[2J.png", "b\x1b[2J.png", "--quiet", "--format", form) == 1
+        out, err = capsys.readouterr()
+        assert "\x1b" not in out + err
+        assert form != "csv" or rows(out)[0]["image"] == r"a\x1b[2J.png"
+        assert form != "json" or json.loads(out)[0]["image"] == "a\x1b[2J.png"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 there")
@@ -426,7 +454,7 @@ def test_names_that_are_not_utf_8(external: bool, folder: Path, capsys: pytest.C
         assert "bad\ufffd/cut.jpg: " in err
         assert not re.search("[\ud800-\udfff]", out + err) and "udc" not in out
         names = [entry["image"] for entry in json.loads(out)] if form == "json" else out
-        assert "bad\ufffd/é\ufffd.png" in names
+        assert ("bad\ufffd/é\ufffd.png" if form == "text" else r"bad\xff/é\xfe.png") in names
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the locale says nothing of names there")
@@ -438,6 +466,38 @@ def test_names_in_a_locale_of_ascii_alone(folder: Path) -> None:
         capture_output=True, text=True, encoding="utf-8", check=False,
     )  # fmt: skip
     assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_a_folder_that_cannot_be_read_is_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    close(Path("images/deep"), monkeypatch)
+    Path("images/page.png").unlink()
+    message = "images/deep cannot be read: Permission denied"
+    capsys.readouterr()
+    for command in (["run", "net.onnx", "--format", "json"], ["preprocess", "stats", "--json"]):
+        assert run(*command, "images", "--quiet") == 1
+        out, err = capsys.readouterr()
+        assert err == f"cnndsl: {message}\n"
+        found = json.loads(out)
+        assert found[-1] == {"image": "images/deep", "error": message} if command[0] == "run" else found["images"] == 4
+        assert run(*command, "images/deep") == 2
+        assert capsys.readouterr().err == f"cnndsl: {message}\n"
+    assert run("compile", "net.cnn", "--to", "onnx", "--verify", "--verify-on", "images") == 0
+    assert message in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["run", "net.onnx", "images"], ["bench", "net.onnx"]])
+def test_a_model_that_cannot_be_read(
+    command: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "net.onnx")
+
+    capsys.readouterr()
+    monkeypatch.setattr(Path, "open", refuse)
+    assert run(*command) == 2
+    assert capsys.readouterr().err == "cnndsl: net.onnx cannot be read: permission denied\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")

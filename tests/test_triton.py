@@ -139,6 +139,26 @@ def test_the_defaults(tmp_path: Path) -> None:
     assert not found.HasField("optimization")
 
 
+@pytest.mark.parametrize(
+    ("steps", "options", "dims"),
+    [
+        ("resize(56)", [], [3, 56, 56]),
+        ("resize(56)", ["--with-preprocess"], [56, 56, 3]),
+        ("resize(64) - crop(48x40)", [], [3, 48, 40]),
+        ("resize(64) - crop(48x40)", ["--with-preprocess"], [64, 64, 3]),
+        ("resize(3)", [], [3, 5, 32]),  # too small for the network
+        ("normalise(unit)", [], [3, 5, 32]),
+    ],
+)
+def test_open_sizes_warm_up_at_those_of_the_images(
+    tmp_path: Path, steps: str, options: list[str], dims: list[int]
+) -> None:
+    spec = f"input 3x?x?\npreprocess {steps}\nCONV5-8(pad=0) - GAP - FC-3"
+    home = compile_to(tmp_path, spec, *options) / "pets"
+    for sample in parsed((home / "config.pbtxt").read_text(encoding="utf-8")).model_warmup:
+        assert list(sample.inputs["input"].dims) == dims
+
+
 @pytest.mark.parametrize(("precision", "mode"), [("fp32", "FP32"), ("fp16", "FP16")])
 def test_tensorrt_computes_in_the_precision_of_the_file(tmp_path: Path, precision: str, mode: str) -> None:
     home = compile_to(tmp_path, PETS, "--precision", precision, "--accelerator", "tensorrt") / "pets"
@@ -158,7 +178,7 @@ servings = st.integers(0, 64).flatmap(
         Serving,
         st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,8}", fullmatch=True),
         max_batch=st.just(most),
-        preferred=st.lists(st.integers(1, most), max_size=3).map(tuple) if most else st.just(()),
+        preferred=st.lists(st.integers(1, most), max_size=3, unique=True).map(tuple) if most else st.just(()),
         queue_delay=st.integers(0, 10_000),
         instances=st.integers(1, 8),
         kind=st.sampled_from(("auto", "gpu")),
@@ -365,7 +385,10 @@ def test_a_version_that_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(
     ("moment", "there"),
-    [*((moment, there) for moment in ("write", "read_ends", "rename") for there in (False, True)), ("settings", True)],
+    [
+        *((moment, there) for moment in ("mkdir", "write", "read_ends", "rename") for there in (False, True)),
+        ("settings", True),
+    ],
 )
 def test_a_failure_leaves_what_was_there(
     tmp_path: Path, moment: str, there: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -378,6 +401,7 @@ def test_a_failure_leaves_what_was_there(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     place, name = {
+        "mkdir": (repositories.Path, "mkdir"),
         "write": (cnndsl.lower.onnx.model, "stream"),
         "read_ends": (repositories, "read_ends"),
         "rename": (repositories.Path, "rename"),
@@ -476,6 +500,7 @@ def test_there_is_a_last_version(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["--to", "triton", "-o", "r", "--no-weights"], "leave out --no-weights"),
         (["--to", "triton", "-o", "r", "--model-name", "a/b"], "cannot be a model's name"),
         (["--to", "triton", "-o", "r", "--model-name", ".."], "cannot be a model's name"),
+        (["--to", "triton", "-o", "r", "--model-name", "x" * 256], "of 255 letters at most, and this one has 256"),
         (["--to", "triton", "-o", "r", "--model-version", "0"], "--model-version must be at least 1"),
         (["--to", "triton", "-o", "r", "--instances", "0"], "--instances must be at least 1"),
         (["--to", "triton", "-o", "r", "--instances", "3000000000"], "--instances must be at least 1 and at most"),
@@ -484,9 +509,16 @@ def test_there_is_a_last_version(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["--to", "triton", "-o", "r", "--model-version", "9" * 20], "--model-version must be at least 1 and at most"),
         (["--to", "triton", "-o", "r", "--max-batch", "4", "--preferred-batch", "2,8"], "sizes outside 1 to 4"),
         (["--to", "triton", "-o", "r", "--preferred-batch", "two"], "whole numbers with commas"),
+        (["--to", "triton", "-o", "r", "--preferred-batch", "1,4,4"], "--preferred-batch has a size twice"),
+        (["--to", "triton", "-o", "r", "--max-batch", "0", "--preferred-batch", "8"], "--max-batch 0 makes none"),
+        (["--to", "triton", "-o", "r", "--max-batch", "0", "--queue-delay", "7"], "--max-batch 0 makes none"),
         (["--to", "triton", "-o", "r", "--kind", "cpu", "--accelerator", "tensorrt"], "is for GPUs"),
         (["--to", "triton", "-o", "r", "--accelerator-option", "a=b"], "needs --accelerator"),
         (["--to", "triton", "-o", "r", "--accelerator", "cuda", "--accelerator-option", "a"], "NAME=VALUE"),
+        (
+            ["--to", "triton", "-o", "r", "--accelerator", "cuda", *("--accelerator-option", "a=1") * 2],
+            "--accelerator-option has a name twice",
+        ),
         (["--to", "onnx", "--instances", "2"], "--instances is for --to triton"),
         (["--to", "ir", "--max-batch", "0"], "--max-batch is for --to triton"),
         (["--to", "torch", "--seed", "1"], "--seed is for --to onnx and triton"),

@@ -23,7 +23,7 @@ from cnndsl.ops.regularise import Dropout
 from cnndsl.ops.reshape import Crop, Slice
 from cnndsl.shape import Shape
 from cnndsl.symbolic import Symbolic
-from cnndsl.verify import Difference, difference, smallest_sizes, verify
+from cnndsl.verify import Difference, Run, Verification, difference, smallest_sizes, verify
 
 
 def sizeless(factor: int = 4) -> Graph:
@@ -142,6 +142,15 @@ def test_sizes_are_the_smallest_that_are_valid() -> None:
     model = to_onnx(graph, arrays).SerializeToString()
     result = verify(graph, model, arrays, batches=(2,), sizes=[{"H": 20, "W": 13}])
     assert [run.shape for run in result.runs] == [(2, 3, 20, 13)]
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(2, "1x3x1x8, 1x3x2x8: "), (6, ", 1x3x5x8, 1x3x6x8: "), (7, "of 1x3x1x8, ..., 1x3x7x8 (7 shapes): ")],
+)
+def test_of_many_shapes_the_first_and_the_last_are_named(count: int, said: str) -> None:
+    runs = tuple(Run((1, 3, height, 8), Difference(0.0, 0.0)) for height in range(1, count + 1))
+    assert said in str(Verification((*runs, runs[-1]), 1e-4))
 
 
 def test_difference_is_relative() -> None:

@@ -21,6 +21,7 @@ from safetensors.torch import save_file as save_torch
 from torch import nn
 from torch.nn import functional as F
 
+import cnndsl
 from cnndsl.cli import main
 from cnndsl.diagnostics import Severity
 from cnndsl.ir import Graph, Origin
@@ -316,21 +317,45 @@ def wrong(arrays: dict[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("kind", "words", "advice"),
     [
-        ("shape", r"its array conv2\.weight is 32x16x5x5, the spec's is 32x16x3x3 \(net\.cnn:5\)"),
-        ("missing", r"it has no array conv2\.weight of 32x16x3x3, which the spec needs \(net\.cnn:5\)"),
-        ("extra", r"it has an array conv9\.weight, which the spec has no layer for"),
-        ("type", r"its array conv2\.weight holds F16 numbers, not F32 \(net\.cnn:5\)"),
+        ("shape", r"its array conv2\.weight is 32x16x5x5, the spec's is 32x16x3x3 \(net\.cnn:5\)", "--set, --classes"),
+        (
+            "missing",
+            r"it has no array conv2\.weight of 32x16x3x3, which the spec needs \(net\.cnn:5\)",
+            "or match them: ",
+        ),
+        ("extra", r"it has an array conv9\.weight, which the spec has no layer for", "or match them: "),
+        ("type", r"its array conv2\.weight holds F16 numbers, not F32 \(net\.cnn:5\)", "convert them: "),
     ],
 )
-def test_a_misfit_names_the_first_array(tmp_path: Path, kind: str, words: str) -> None:
+def test_a_misfit_names_the_first_array(tmp_path: Path, kind: str, words: str, advice: str) -> None:
     graph = placed(_digits())
     save(tmp_path / "w.safetensors", graph, wrong(init(graph), kind))
     stored = read(tmp_path / "w.safetensors", graph)
     assert stored.arrays is None
     assert [(d.code, d.severity) for d in stored.diagnostics] == [("CNN030", Severity.ERROR)]
     assert re.search(words, stored.diagnostics[0].message)
+    assert advice in str(stored.diagnostics[0].help)
+    assert f"cnndsl weights convert {tmp_path / 'w.safetensors'} --spec SPEC -o" in str(stored.diagnostics[0].help)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("conv2.weight", np.nan, r"conv2\.weight holds infinite numbers or NaN"),
+        ("fc1.bias", -np.inf, r"fc1\.bias holds infinite numbers or NaN"),
+        ("bn1.running_var", -0.5, r"bn1\.running_var holds variances below 0"),
+    ],
+)
+def test_weights_that_give_nothing_but_nan(tmp_path: Path, name: str, value: float, words: str) -> None:
+    graph = cnndsl.load("CONV3-8 - BN - CONV3-4 - GAP - FC-2", input="3x8x8").graph
+    arrays = init(graph)
+    arrays[name].reshape(-1)[-1] = value
+    save(tmp_path / "w.safetensors", graph, arrays)
+    (found,) = read(tmp_path / "w.safetensors", graph).diagnostics
+    assert found.code == "CNN030"
+    assert re.search(words, found.message)
 
 
 class Trap:
@@ -349,6 +374,9 @@ def test_what_is_no_safetensors_file_is_said_and_never_unpickled(
     stored = read(tmp_path / "w.safetensors", _digits())
     assert stored.arrays is None
     assert stored.diagnostics[0].code == "CNN030"
+    assert str(stored.diagnostics[0].help).startswith(
+        "convert it first" if content[:1] == b"\x80" else "get the file again"
+    )
     assert not (tmp_path / "unpickled").exists()
 
 

@@ -55,11 +55,15 @@ class Agreement(Record):
 
 
 class Rival(Record):
-    """Something else to be timed: what runs a batch, the seconds until it first had, or why it cannot."""
+    """Something else to be timed: what runs a batch, the seconds until it first had, or why it cannot.
+
+    `output` is what it gives for the batch, as 32-bit floats.
+    """
 
     run: Callable[[], None] | None
     start: float | None = None
     problem: str | None = None
+    output: npt.NDArray[np.float32] | None = None
 
 
 class Opponent:
@@ -106,18 +110,19 @@ class Opponent:
     def _rival(self, make: Callable[[], Any], x: Array) -> Rival:
         torch, wait = self._torch, self._torch.cuda.synchronize if self.device == "cuda" else lambda: None
 
-        def run() -> None:
+        def run() -> Any:
             with torch.inference_mode():
-                module(value)
+                found = module(value)
             wait()
+            return found
 
         begun = perf_counter()
         try:
             module, value = make(), self._placed(x)
-            run()
+            first = run()
         except Exception as error:  # torch.compile's errors are many, one for each of its parts
             return Rival(None, problem=line(explained(error, "in PyTorch")))
-        return Rival(run, perf_counter() - begun)
+        return Rival(run, perf_counter() - begun, output=first.float().cpu().numpy())
 
 
 def allow_tf32(torch: Any, allowed: bool) -> None:

@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..contents import unusable
 from ..lower.onnx.structure import End, ends_of, read_structure
 from ..record import Record
 from .errors import CannotBench, line
@@ -45,15 +46,15 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
 
 
 def _load(path: str | os.PathLike[str], read: Callable[[Path], ModelProto]) -> ModelProto:
-    if not Path(path).is_file():
-        what = (
-            "is a folder" if Path(path).is_dir() else "is no regular file" if Path(path).exists() else "does not exist"
-        )
-        raise CannotBench(f"{os.fspath(path)} {what}")
+    problem = unusable(path)
+    if problem is not None:
+        raise CannotBench(f"{os.fspath(path)} {problem}")
     try:
         proto = read(Path(path))
     except Exception as error:  # protobuf's errors have no base of their own
-        raise CannotBench(f"{os.fspath(path)} is no ONNX file: {line(error)}") from None
+        said = line(error)
+        named = said.startswith(str(Path(path)))
+        raise CannotBench(said if named else f"{os.fspath(path)} is no ONNX file: {said}") from None
     if not proto.graph.node or not proto.opset_import:  # almost any bytes are an empty message
         raise CannotBench(f"{os.fspath(path)} is no ONNX file: there are no nodes in it")
     return proto

@@ -121,7 +121,7 @@ def bench(
     Raises CannotBench where the provider or the model does not do, FellBack where nodes ran elsewhere, MissingExtra.
     """
     done: list[Measured] = []
-    placement, agreement = Placement(None), None
+    placement, agreement = Placement({}), None
     with Undoing(), tempfile.TemporaryDirectory(prefix="cnndsl-engines-") as engines:
         for batch in batches:
             try:

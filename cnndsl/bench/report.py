@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .measure import BEST, Measured, Report
-from .settings import PROVIDERS
 
 _HEAD = ("batch", "what", "p50 ms", "p95 ms", "p99 ms", "images/s", "time")
 
@@ -21,12 +20,8 @@ def _facts(report: Report) -> Iterator[str]:
     known = [*([name] if name else []), file.precision, f"{file.nodes} nodes"]
     versions = ", ".join(f"{package} {number}" for package, number in report.versions)
     yield f"{file.path}: {', '.join(known)}, on {report.device}; {versions}"
-    nodes = report.placement.nodes
-    if nodes is None:
-        yield f"nothing fell back from {PROVIDERS[report.provider]}"
-    else:
-        ran = ", ".join(f"{len(names)} on {provider}" for provider, names in nodes.items())
-        yield f"nodes after the provider's optimisations: {ran}"
+    ran = ", ".join(f"{len(names)} on {provider}" for provider, names in report.placement.nodes.items())
+    yield f"nodes that ran, after optimisation: {ran}"
     if report.agreement is not None:
         word = "agrees" if report.agreement.agrees else "does not agree"
         yield f"PyTorch {word}: {report.agreement.difference}, {report.agreement.tolerance:g} is allowed"

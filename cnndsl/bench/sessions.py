@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
 
 from ..extras import GPU_BUILD, NativePath, need, preload
 from ..record import Record
@@ -19,21 +22,22 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.generic]
 
+_RAN: Final = "_kernel_time"
+"""What follows a node's name in a profile where it says how long the node ran."""
+
 
 class Placement(Record):
-    """The names of the nodes that each provider runs; None where this ONNX Runtime does not say."""
+    """The names of the nodes that each provider ran, as ONNX Runtime's optimisations left them."""
 
-    nodes: Mapping[str, tuple[str, ...]] | None
+    nodes: Mapping[str, tuple[str, ...]]
 
     def elsewhere(self, provider: str) -> tuple[str, ...]:
         """The nodes that do not run on a provider, each with the one that it runs on."""
-        if self.nodes is None:
-            return ()
         return tuple(f"{name} ({other})" for other, names in self.nodes.items() if other != provider for name in names)
 
-    def json(self) -> dict[str, list[str]] | None:
+    def json(self) -> dict[str, list[str]]:
         """Plain data."""
-        return None if self.nodes is None else {provider: list(names) for provider, names in self.nodes.items()}
+        return {provider: list(names) for provider, names in self.nodes.items()}
 
 
 class Bound:
@@ -73,34 +77,39 @@ class Bound:
 def examine(
     file: ModelFile, configuration: Configuration, batch: int | None, size: Sequence[int] | None, engines: str
 ) -> tuple[Plan, Placement]:
-    """Run a model once, with everything allowed: the plan with its outputs, and which nodes ran where.
+    """Run a model once, with everything allowed and profiled: the plan with its outputs, and which nodes ran where.
 
     Raises CannotBench where the provider is not there or the model does not run, FellBack where a node ran elsewhere.
     """
     provider, configuration = PROVIDERS[configuration.provider], configuration.uncaptured
     runtime = _runtime(configuration.provider)
     plan = plan_of(file, batch, size)
-    session = _examined(runtime, plan, configuration, engines, size)
-    placement = _placement(session)
+    doing = f"with an input of {'x'.join(map(str, plan.input.shape))}"
+    with TemporaryDirectory(prefix="cnndsl-") as folder:
+        session = _examined(runtime, plan, configuration, engines, size, f"{folder}/profile")
+        try:
+            found = session.run(None, {plan.input.name: plan.example()})
+        except Exception as error:
+            problem = explained(error, doing)
+            raise problem if size is None else _size_refused(plan, size, problem) from None
+        finally:
+            profile = Path(session.end_profiling())
+        placement = _placement(profile)
     lost = placement.elsewhere(provider)
     if lost:
         shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
         raise FellBack(f"{configuration.provider} was asked for, and does not run {shown}")
-    doing = f"with an input of {'x'.join(map(str, plan.input.shape))}"
-    try:
-        found = session.run(None, {plan.input.name: plan.example()})
-    except Exception as error:
-        problem = explained(error, doing)
-        raise problem if size is None else _size_refused(plan, size, problem) from None
     ends = zip(session.get_outputs(), found, strict=True)
     outputs = tuple(Value(end.name, value.dtype.name, tuple(value.shape)) for end, value in ends)
     return plan.replace(outputs=outputs), placement
 
 
-def _examined(runtime: Any, plan: Plan, configuration: Configuration, engines: str, size: Sequence[int] | None) -> Any:
-    """A session that says what it runs where."""
+def _examined(
+    runtime: Any, plan: Plan, configuration: Configuration, engines: str, size: Sequence[int] | None, profile: str
+) -> Any:
+    """A session that writes down what it runs where, into a file whose name begins like that."""
     options = _options(runtime, plan, configuration)
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    options.enable_profiling, options.profile_file_prefix = True, profile
     try:
         return _started(runtime, plan, configuration, engines, options)
     except CannotBench as problem:
@@ -188,11 +197,10 @@ def _started(runtime: Any, plan: Plan, configuration: Configuration, engines: st
     return session
 
 
-def _placement(session: Any) -> Placement:
-    if not hasattr(session, "get_provider_graph_assignment_info"):
-        return Placement(None)
-    found: dict[str, tuple[str, ...]] = {}
-    for part in session.get_provider_graph_assignment_info():
-        names = tuple(node.name or node.op_type for node in part.get_nodes())
-        found[part.ep_name] = (*found.get(part.ep_name, ()), *names)
-    return Placement(found)
+def _placement(profile: Path) -> Placement:
+    """Where the nodes ran of which a profile tells."""
+    found: dict[str, list[str]] = {}
+    for event in json.loads(profile.read_text(encoding="utf-8")):
+        if event.get("cat") == "Node" and event["name"].endswith(_RAN):
+            found.setdefault(event["args"]["provider"], []).append(event["name"].removesuffix(_RAN))
+    return Placement({provider: tuple(dict.fromkeys(names)) for provider, names in found.items()})

@@ -140,7 +140,7 @@ def fixed(provider: str, written: Sequence[str]) -> tuple[Configuration, frozens
         meant = table[name].value(value)
         if meant is None:
             values = ", ".join(known.rpartition(".")[2] for known in table[name].values)
-            allowed = "a whole number" if table[name].counts else f"one of {values}"
+            allowed = "a whole number from 0 to 99,999" if table[name].counts else f"one of {values}"
             raise CannotBench(f"--fix {setting}: {name} is {allowed}")
         configuration = configuration.with_(name, meant)
         names.add(name)

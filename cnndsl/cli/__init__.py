@@ -29,15 +29,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         code = interrupted(interrupt)
     except OSError as failure:
-        code = failed(told(failure))
+        code = failed(_told(failure))
     return code
 
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
-        if getattr(arguments, "output", None) == "":
+        output = getattr(arguments, "output", None)
+        if output == "":
             return failed("-o names no file")
+        if output is not None and output.endswith("/") and getattr(arguments, "to", None) != "triton":
+            return failed(f"-o {output} names a folder: name a file in it, as {output}NAME")
         _, run = COMMANDS[arguments.command].functions()
         return run(arguments)
     except SystemExit as ended:  # after --help, --version or a wrong option
@@ -49,11 +52,21 @@ def _run(argv: Sequence[str] | None) -> int:
     except Failure as failure:
         return failed(str(failure), failure.code)
     except (Unreadable, ImportError, OSError, ValueError) as failure:
-        return failed(told(failure))
+        return failed(_told(failure))
     except MemoryError:
         return failed("out of memory")
     show(found, arguments)
     return ERROR if all(one.code in OF_WEIGHTS for one in found) else FINDINGS
+
+
+def _told(failure: Exception) -> str:
+    """A failure in words; where there is no room and no file is named, it is for what is printed."""
+    if isinstance(failure, OSError) and failure.filename in (None, "/dev/stdout"):
+        from ..files import FULL
+
+        if failure.errno in FULL:
+            failure.filename = "standard output"
+    return told(failure)
 
 
 class _Parser(argparse.ArgumentParser):

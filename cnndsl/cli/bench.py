@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import report
 from ..diagnostics import SpecError
 from ..ir import Graph
-from .request import CLEAN, ERROR, FINDINGS, Failure, add_spec, failed, graph_of, limits
+from .request import CLEAN, ERROR, FINDINGS, Failure, add_spec, failed, graph_of, limits, spec_needed
 
 if TYPE_CHECKING:
     from ..bench import ModelFile, Torch
@@ -69,12 +69,12 @@ def run_bench(arguments: argparse.Namespace) -> int:
                 step=bar.step,
             )
     except bench.FellBack as problem:
-        raise Failure(report.printable(str(problem)), FINDINGS) from None
+        raise Failure(str(problem), FINDINGS) from None
     except bench.CannotBench as problem:
-        raise Failure(report.printable(str(problem))) from None
+        raise Failure(str(problem)) from None
     print(json.dumps(found.json(), indent=2) if arguments.json else _printable(bench.text(found)))
     if found.agreement is not None and not found.agreement.agrees:
-        return failed(report.printable(_differs(arguments, file)), FINDINGS)
+        return failed(_differs(arguments, file), FINDINGS)
     return ERROR if any(measured.problem is not None for measured in found.measured) else CLEAN
 
 
@@ -96,6 +96,7 @@ def _torch(arguments: argparse.Namespace, file: ModelFile) -> Torch | None:
         for option in ("spec", "weights", "seed"):
             if getattr(arguments, option) is not None:
                 raise Failure(f"--{option} is for --against torch")
+        spec_needed(arguments)
         return None
     if arguments.spec is None:
         name = file.metadata.get("name")
@@ -106,10 +107,8 @@ def _torch(arguments: argparse.Namespace, file: ModelFile) -> Torch | None:
     graph = graph_of(arguments)
     if file.metadata.get("hash") not in (None, graph.hash()):
         raise Failure(
-            report.printable(
-                f"{file.path} was compiled from another network than {graph.name}: name its own spec with --spec, "
-                "with the same --set, --input and --classes"
-            )
+            f"{file.path} was compiled from another network than {graph.name}: name its own spec with --spec, "
+            "with the same --set, --input and --classes"
         )
     return Torch(graph, _weights(arguments, file, graph))
 

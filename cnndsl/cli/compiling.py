@@ -114,12 +114,14 @@ def _tell(written: Written, graph: Graph, arguments: argparse.Namespace, target:
     if written.warnings:
         show(written.warnings, arguments)
     for notice in written.notices:
-        failed(printable(notice))
+        failed(notice)
+    if arguments.weights is None and arguments.seed is None and not arguments.no_weights:
+        failed("weights drawn with seed 0: --weights FILE gives trained ones")
     if arguments.as_json:
         print_report(written)
         return
     for line in (*_open_sizes(graph), *written.remarks, *map(str, written.files)):
-        print(line, file=sys.stderr if target == "-" else sys.stdout)
+        print(printable(line), file=sys.stderr if target == "-" else sys.stdout)
 
 
 _FOR_ONNX = ("weights", "seed", "no_weights", "with_preprocess", "opset", "verify", "verify_on", "passes", "no_fold_bn",

@@ -51,7 +51,7 @@ def run_diff(arguments: argparse.Namespace) -> int:
     else:
         tell(_rendered(found, arguments.format), sys.stdout)
     for over in found.exceeded:
-        failed(f"{'over' if over.told else 'unknown:'} {over.limit}: {report.printable(over.spec)}: {over.message}")
+        failed(f"{'over' if over.told else 'unknown:'} {over.limit}: {over.spec}: {over.message}")
     if any(not over.told for over in found.exceeded):
         return ERROR
     broke = any(entry.broke if found.base is not None else entry.wrong for entry in found.entries)

@@ -8,10 +8,11 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import report
-from .request import CLEAN, ERROR, FINDINGS, Failure, add_spec, failed, graph_of
+from .request import CLEAN, ERROR, FINDINGS, Failure, add_spec, failed, graph_of, spec_needed
 
 if TYPE_CHECKING:
     from ..images import Moments
@@ -41,27 +42,31 @@ def run_options(command: argparse.ArgumentParser) -> None:
 def run_run(arguments: argparse.Namespace) -> int:
     """Classify images; 1 where one of them could not be read, 2 where a path names none."""
     from ..images import find_images
-    from ..runner import CannotRun, classify, open_model
+    from ..runner import CannotRun, Outcome, classify, open_model
 
     for option in ("top", "batch"):
         if getattr(arguments, option) < 1:
             raise Failure(f"--{option} must be at least 1")
+    if arguments.spec is None:
+        spec_needed(arguments)
     try:
         spec = None if arguments.spec is None else graph_of(arguments)
         model = open_model(arguments.model, arguments.provider, spec)
-        paths, wrong = find_images(arguments.images)
+        paths, unread, wrong = find_images(arguments.images)
         worst = _complained(wrong)
         write = _WRITERS[arguments.form]()
-        bar = _Bar(len(paths), not arguments.quiet and len(paths) > 1)
+        bar = _Bar(len(paths) + len(unread), not arguments.quiet and len(paths) > 1)
+        outcomes = classify(model, paths, top=arguments.top, batch=arguments.batch)
+        closed = (Outcome(folder, (), problem) for folder, problem in unread.items())
         with bar:
-            for outcome in bar.over(classify(model, paths, top=arguments.top, batch=arguments.batch)):
+            for outcome in bar.over(chain(outcomes, closed)):
                 with bar.aside():
                     if outcome.problem is not None:
-                        worst = max(worst, failed(report.printable(outcome.problem), FINDINGS))
+                        worst = max(worst, failed(outcome.problem, FINDINGS))
                     write.row(outcome)
             write.end()
     except CannotRun as problem:
-        raise Failure(report.printable(str(problem))) from None
+        raise Failure(str(problem)) from None
     return worst
 
 
@@ -79,7 +84,7 @@ def run_preprocess(arguments: argparse.Namespace) -> int:
     """Measure images; 1 where one of them could not be read, 2 where a path names none."""
     from ..images import BrokenImage, Moments, find_images, read_image
 
-    paths, wrong = find_images(arguments.images)
+    paths, unread, wrong = find_images(arguments.images)
     worst = _complained(wrong)
     moments = Moments()
     bar = _Bar(len(paths), not arguments.quiet and len(paths) > 1)
@@ -89,7 +94,9 @@ def run_preprocess(arguments: argparse.Namespace) -> int:
                 moments.add(read_image(path))
             except BrokenImage as problem:
                 with bar.aside():
-                    worst = max(worst, failed(report.printable(str(problem)), FINDINGS))
+                    worst = max(worst, failed(str(problem), FINDINGS))
+    for closed in unread.values():
+        worst = max(worst, failed(closed, FINDINGS))
     print(json.dumps(_plain(moments), indent=2) if arguments.json else "\n".join(_table(moments)))
     return worst
 
@@ -121,7 +128,7 @@ def _complained(wrong: Iterable[str]) -> int:
     """Say what is wrong with the paths; the exit code."""
     worst = CLEAN
     for problem in wrong:
-        worst = failed(report.printable(problem), ERROR)
+        worst = failed(problem, ERROR)
     return worst
 
 
@@ -156,14 +163,6 @@ class _Bar:
             self._bar.close()
 
 
-def _unicode(text: str | None) -> str | None:
-    """A name as text that every program reads: bytes of it that are not UTF-8 are replaced, all other characters stay."""
-    if text is None:
-        return None
-    whole = re.sub("[\ud800-\udc7f\udd00-\udfff]", "\N{REPLACEMENT CHARACTER}", text)  # no bytes of a name
-    return whole.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
 class _Text:
     """An image a paragraph."""
 
@@ -187,13 +186,17 @@ class _Json:
 
     def row(self, outcome: Outcome) -> None:
         found = [
-            {"class": item.index, "label": _unicode(item.label), "probability": item.probability}
+            {
+                "class": item.index,
+                "label": None if item.label is None else report.legible(item.label),
+                "probability": item.probability,
+            }
             for item in outcome.predictions
         ]
-        image = _unicode(str(outcome.path))
+        image = report.legible(str(outcome.path))
         data: dict[str, Any] = {"image": image, "predictions": found}
         if outcome.problem is not None:
-            data = {"image": image, "error": _unicode(outcome.problem)}
+            data = {"image": image, "error": report.legible(outcome.problem)}
         print(f"{self._before}\n  {json.dumps(data)}", end="")
         self._before = ","
 
@@ -212,11 +215,16 @@ class _Csv:
 
     def row(self, outcome: Outcome) -> None:
         for rank, found in enumerate(outcome.predictions, 1):
-            image, label = _unicode(str(outcome.path)), _unicode(found.label or "")
+            image, label = _escaped(str(outcome.path)), _escaped(found.label or "")
             self._writer.writerow((image, rank, found.index, label, repr(found.probability)))
 
     def end(self) -> None:
         pass
+
+
+def _escaped(name: str) -> str:
+    r"""A name without what drives a terminal, which a table may be printed on: control characters as `\x1b`."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", report.legible(name))
 
 
 _WRITERS: Final[dict[str, type[_Text | _Json | _Csv]]] = {"text": _Text, "json": _Json, "csv": _Csv}

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from ..report import legible
 from .request import Failure
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def int8_options(command: argparse.ArgumentParser) -> None:
         type=float,
         help="without labels, how far the output may be from that of FP32 (default 5 where it has no classes)",
     )
-    group.add_argument("--provider", choices=("cpu", "cuda", "tensorrt"), help="what will run it (default cpu)")
+    group.add_argument(
+        "--provider", choices=("cpu", "cuda", "tensorrt"), help="what will run it (default --accelerator, or cpu)"
+    )
     group.add_argument("--json", dest="as_json", action="store_true", help="print what was found as JSON")
 
 
@@ -65,7 +68,18 @@ def int8_of(arguments: argparse.Namespace) -> Int8 | None:
 
     watch = _bar if sys.stderr.isatty() else iter
     bounds = (arguments.max_drop, arguments.min_agreement, arguments.max_error)
-    return Int8(arguments.calibrate, *bounds, arguments.provider or "cpu", watch)
+    return Int8(arguments.calibrate, *bounds, _provider(arguments), watch)
+
+
+def _provider(arguments: argparse.Namespace) -> str:
+    """What will run the model: what is named, or else what a server is told to run it on; Failure where they differ."""
+    served: str | None = arguments.accelerator or ("cuda" if arguments.kind == "gpu" else None)
+    named: str | None = arguments.provider
+    if named is not None and served is not None and named != served:
+        raise Failure(
+            f"--provider {named} makes an INT8 model for that, and the server would run it on {served}: name one"
+        )
+    return named or served or "cpu"
 
 
 def print_report(written: Written) -> None:
@@ -73,7 +87,7 @@ def print_report(written: Written) -> None:
     import json
 
     found = None if written.quantisation is None else written.quantisation.json()
-    print(json.dumps({"files": [str(file) for file in written.files], "quantisation": found}, indent=2))
+    print(json.dumps({"files": [legible(str(file)) for file in written.files], "quantisation": found}, indent=2))
 
 
 def _bar(names: Sequence[str]) -> Iterable[str]:

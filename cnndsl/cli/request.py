@@ -29,8 +29,8 @@ class Failure(Exception):
 
 
 def failed(message: str, code: int = ERROR) -> int:
-    """Tell the user what stands in the way; the exit code."""
-    tell(f"cnndsl: {message}")
+    """Tell the user in one line what stands in the way; the exit code."""
+    tell(f"cnndsl: {report.printable(' '.join(message.splitlines()))}")
     return code
 
 
@@ -70,6 +70,13 @@ def add_spec(
         )
 
 
+def spec_needed(arguments: argparse.Namespace) -> None:
+    """Refuse the options that are about a spec where none is read; Failure."""
+    for option in ("set", "input", "classes", *LIMIT_OPTIONS):
+        if getattr(arguments, option) not in (None, []):
+            raise Failure(f"--{option.replace('_', '-')} is about a spec, and none is read here: see --spec")
+
+
 LIMIT_OPTIONS: Final = {
     "max_bytes": "largest spec in bytes",
     "max_nesting": "deepest nesting",
@@ -101,10 +108,14 @@ def asked(arguments: argparse.Namespace) -> tuple[dict[str, Value], Dimensions |
 
 
 def compile_spec(arguments: argparse.Namespace, spec: str) -> Compiled:
-    """A spec compiled with what the arguments set."""
+    """A spec compiled with what the arguments set; Failure where the command would write over what the spec reads."""
     settings, shape, within = asked(arguments)
     text: Text = read_spec(spec, within, settings)
-    return compile_text(text, settings, shape, within)
+    compiled = compile_text(text, settings, shape, within)
+    keep_inputs(
+        getattr(arguments, "output", None), *(str(used.path) for used in compiled.used if used.path is not None)
+    )
+    return compiled
 
 
 def graph_of(arguments: argparse.Namespace, spec: str | None = None) -> Graph:
@@ -116,18 +127,18 @@ def graph_of(arguments: argparse.Namespace, spec: str | None = None) -> Graph:
 
 
 def keep_inputs(output: str | None, *inputs: str | None) -> None:
-    """Refuse to write over what is read; Failure."""
+    """Refuse to write over what is read, or over an image in a folder that is; Failure."""
     if output is None or not Path(output).is_file():
         return
     for name in inputs:
-        if (
-            name is not None
-            and name != "-"
-            and len(name) < 4096
-            and Path(name).is_file()
-            and Path(name).samefile(output)
-        ):
+        if name is None or name == "-" or len(name) >= 4096:
+            continue
+        if Path(name).is_file() and Path(name).samefile(output):
             raise Failure(f"{output} is read here: write to another file than {name}")
+        if Path(name).is_dir() and Path(output).resolve().is_relative_to(Path(name).resolve()):
+            from ..images import find_images
+
+            keep_inputs(output, *map(str, find_images([name])[0]))
 
 
 def show(diagnostics: Sequence[Diagnostic], arguments: argparse.Namespace) -> None:
@@ -145,5 +156,5 @@ def deliver(text: str, target: str) -> int:
     from ..files import write_text
 
     write_text(target, text)
-    print(target)
+    print(report.printable(target))
     return CLEAN

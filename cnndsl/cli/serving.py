@@ -58,6 +58,8 @@ def serving(arguments: argparse.Namespace, name: str) -> Serving:
     if not all(key and equals for key, equals, _ in pairs):
         raise Failure("--accelerator-option is NAME=VALUE")
     given["accelerator_options"] = tuple((key, value) for key, _, value in pairs)
+    if "queue_delay" in given and given.get("max_batch") == 0:
+        raise Failure("--queue-delay is for batches, and --max-batch 0 makes none")
     return Serving(**{"name": name, **given})
 
 

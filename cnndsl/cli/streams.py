@@ -41,7 +41,7 @@ def finished(code: int) -> int:
     except OSError as failure:
         _forget(sys.stdout)
         if code != 2:
-            tell(f"cnndsl: standard output: {failure.strerror}")
+            tell(f"cnndsl: {failure.strerror}: standard output")
         return 2
     return code
 

@@ -11,8 +11,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
 
 from ..diagnostics import SpecError
-from .request import CLEAN, Failure, add_spec, compile_spec, graph_of, keep_inputs, limits
-from .streams import tell
+from ..report import legible, printable
+from .request import CLEAN, Failure, add_spec, compile_spec, failed, graph_of, keep_inputs, limits
 
 if TYPE_CHECKING:
     from ..convert import Match
@@ -64,7 +64,7 @@ def run_weights(arguments: argparse.Namespace) -> int:
     graph = graph_of(arguments)
     keep_inputs(output, arguments.spec)
     save(_target(output), graph, drawn(graph, arguments.seed, limits(arguments).max_params))
-    print(output, file=_beside(output))
+    print(printable(output), file=_beside(output))
     return CLEAN
 
 
@@ -107,16 +107,16 @@ def _convert(arguments: argparse.Namespace) -> int:
     )
     save(_target(output), graph, converted.arrays)
     for warning in converted.warnings:
-        tell(f"cnndsl: warning: {warning}")
+        failed(f"warning: {warning}")
     found = converted.match
     if 10 * len(found.pairs) < len(found.pairs) + len(found.missing):
-        tell("cnndsl: warning: little of the checkpoint fits: is it of another architecture?")
+        failed("warning: little of the checkpoint fits: is it of another architecture?")
     if arguments.json:
-        print(json.dumps({"output": output, **_plain(found)}, indent=2), file=_beside(output))
+        print(json.dumps({"output": legible(output), **_plain(found)}, indent=2), file=_beside(output))
         return CLEAN
     ours = {name: array.shape for name, array in converted.arrays.items()}
     theirs = {tensor.name: tensor.shape for tensor in checkpoint.tensors}
-    print("\n".join((*_table(found, ours, theirs), "", _summary(found), output)), file=_beside(output))
+    print("\n".join((*_table(found, ours, theirs), "", _summary(found), printable(output))), file=_beside(output))
     return CLEAN
 
 

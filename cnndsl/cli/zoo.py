@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .. import zoo
 from ..compiler import read_spec
+from ..report import printable
 from .request import CLEAN, Failure, add_spec, graph_of, keep_inputs
 from .streams import tell
 
@@ -134,7 +135,7 @@ def run_compare(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(table(found)))
         if arguments.output:
-            print(arguments.output)
+            print(printable(arguments.output))
     return CLEAN
 
 

@@ -21,7 +21,7 @@ from .misfits import Misfit, exchangeable, misfit_in, undecided, unequal, wrong_
 from .owners import COUNTER, Owner, Signature, Tensor, ours, pattern, theirs, trimmed
 from .search import Search, by_name, tree
 
-__all__ = ["Match", "Misfit", "Pair", "Tensor", "match"]
+__all__ = ["Match", "Misfit", "Pair", "Tensor", "match", "trimmed"]
 
 T = TypeVar("T")
 

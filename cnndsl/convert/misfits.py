@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..record import Record
 from .owners import COUNTER, Owner, Shape, Signature, Tensor, trimmed
@@ -13,8 +13,8 @@ from .ways import Doubt, Laid
 class Misfit(Record):
     """Why there is no match. `node` is the layer where it shows, None where only the checkpoint has the array.
 
-    `ambiguous` where several matches are equally good: then it is not the shapes that are wrong. `advice` is what to do,
-    where it is not the usual.
+    `ambiguous` where several matches are equally good: then it is not the shapes that are wrong. `shapes` are that of the
+    layer's array and of the one in its place; `advice` is what to do, where it is not the usual.
     """
 
     message: str
@@ -23,6 +23,7 @@ class Misfit(Record):
     found: str | None = None
     ambiguous: bool = False
     advice: str | None = None
+    shapes: tuple[Shape, Shape] | None = None
 
 
 def first_misfit(layers: Sequence[Owner], modules: Sequence[Owner]) -> Misfit:
@@ -55,15 +56,15 @@ def misfit_in(layers: Sequence[Owner], modules: Sequence[Owner], laid: Laid) -> 
 
 
 def _beside(
-    layer: Owner, left: Iterable[Owner], modules: Sequence[Owner], before: Sequence[Owner], after: Sequence[Owner]
+    layer: Owner, left: Sequence[Owner], modules: Sequence[Owner], before: Sequence[Owner], after: Sequence[Owner]
 ) -> Owner | None:
-    """Of modules that are left, the one meant for a layer: between its neighbours, or in one module with them."""
+    """Of modules that are left, the one meant for a layer: alone, between its neighbours, or in one module with them."""
     order = {module.name: at for at, module in enumerate(modules)}
     first = order[before[0].name] if before else -1
     last = order[after[0].name] if after else len(order)
     parents = {owner.name.rpartition(".")[0] for owner in (*before, *after)} - {""}
     near = [module for module in left if module.name.rpartition(".")[0] in parents or first < order[module.name] < last]
-    return _meant(layer, near)
+    return _meant(layer, left if len(left) == 1 else near)
 
 
 def unequal(layers: Sequence[Owner], modules: Sequence[Owner], why: str) -> Misfit:
@@ -134,7 +135,8 @@ def _between(layer: Owner, module: Owner | None) -> Misfit:
             found = _described(other) if other else f"nothing in {module.name}" if module else "no array left"
             said = found if module else "no array left for it"
             message = f"{mine.name} is {_times(mine.shape)}, and the checkpoint has {said}"
-            return Misfit(message, layer.node, _described(mine), found)
+            both = (mine.shape, other.shape) if other else None
+            return Misfit(message, layer.node, _described(mine), found, shapes=both)
     extra = next((array for role, array in arrays.items() if role not in dict(layer.arrays)), None)
     found = _described(extra) if extra else "no array left"
     return Misfit(f"{layer.name} has no array for {found}", layer.node, shapes(layer.signature), found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from ..extras import need
 from ..preprocess import Preprocess, Size
-from .reading import BrokenImage
+from .reading import BrokenImage, read_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,6 +32,17 @@ def network_input(preprocess: Preprocess, image: Image, size: tuple[int | None, 
         wanted = "x".join("?" if want is None else str(want) for want in size)
         raise BrokenImage(f"it is {height}x{width}, and the network takes {wanted}; the contract has no resize for it")
     return _normalised(preprocess, _channels(image, preprocess.order))
+
+
+def read_input(
+    path: str | os.PathLike[str], preprocess: Preprocess, size: tuple[int | None, int | None] = (None, None)
+) -> Floats:
+    """What `network_input` makes of an image file; raises BrokenImage that names it."""
+    image = read_image(path, grey=preprocess.image == "grey")
+    try:
+        return network_input(preprocess, image, size)
+    except BrokenImage as error:
+        raise BrokenImage(f"{os.fspath(path)}: {error}") from None
 
 
 def handed_in(preprocess: Preprocess, image: Image) -> npt.NDArray[Any]:

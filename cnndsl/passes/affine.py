@@ -54,7 +54,8 @@ class Layer:
         """Another array of 32-bit floats."""
         import numpy as np
 
-        self.put(name, np.asarray(value, np.float32, order="C"))
+        with np.errstate(over="ignore"):  # infinite then, as it would be at run time
+            self.put(name, np.asarray(value, np.float32, order="C"))
 
     def put(self, name: str, value: Value) -> None:
         """Another array as it is."""
@@ -79,7 +80,7 @@ def fold(rewriting: Rewriting, index: int) -> bool:
 
 
 def affine_of(layer: Layer) -> Affine | None:
-    """What a layer does at inference where that is one factor and one shift a channel, all of them finite."""
+    """What a layer does at inference where that is one factor and one shift a channel, all of them finite 32-bit floats."""
     import numpy as np
 
     match layer.node.op:
@@ -93,7 +94,8 @@ def affine_of(layer: Layer) -> Affine | None:
             affine = Affine(scale, shift + layer.exact("bias") if trained else shift)
         case _:
             return None
-    return affine if np.isfinite(affine.scale).all() and np.isfinite(_shift(affine)).all() else None
+    largest = np.finfo(np.float32).max
+    return affine if all((np.abs(of) <= largest).all() for of in (affine.scale, _shift(affine))) else None
 
 
 def _fold_back(rewriting: Rewriting, index: int, affine: Affine) -> bool:

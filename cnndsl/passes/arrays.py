@@ -20,7 +20,8 @@ class Scaled(Drawn):
     def blocks(self) -> Iterator[Array]:
         start = 0
         for block in _chunks(self.base):
-            np.multiply(block, self._spread(start, block.size), out=block)
+            with np.errstate(over="ignore"):
+                np.multiply(block, self._spread(start, block.size), out=block)
             yield block
             start += block.size
 
@@ -68,7 +69,8 @@ class Summed(Drawn):
                 slice(axis.start, axis.start + (size - 1) * axis.step + 1, axis.step)
                 for axis, size in zip(taps, weight.shape[2:], strict=True)
             )
-            total[:, :, *window] += weight
+            with np.errstate(over="ignore", invalid="ignore"):
+                total[:, :, *window] += weight
         yield total.ravel()
 
 

@@ -2,7 +2,7 @@
 
 from .hardware import Support, int8_support
 from .quantising import Quantised, quantise, quantise_all
-from .reading import read_samples
+from .reading import Inputs, read_samples
 from .report import Layer, Report, Step
 from .samples import Samples, UnfitData
 from .selection import LossTooLarge
@@ -10,6 +10,7 @@ from .settings import Bounds
 
 __all__ = [
     "Bounds",
+    "Inputs",
     "Layer",
     "LossTooLarge",
     "Quantised",

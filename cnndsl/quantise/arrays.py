@@ -32,10 +32,10 @@ def known(name: str, graph: Graph) -> Samples | None:
     if read is None:
         return None
     images, labels = read()
-    return _samples(images, labels, graph, name)
+    return array_samples(images, labels, graph, name)
 
 
-def read_arrays(path: Path, graph: Graph) -> Samples:
+def read_arrays(path: Path, graph: Graph, *, labelled: bool = True) -> Samples:
     """The inputs of an `.npy` file, or of an `.npz` file with `images` and maybe `labels`.
 
     Floats are inputs ready made, N×C×spatial; bytes are images as the spec's `preprocess` says that they are handed in.
@@ -46,9 +46,9 @@ def read_arrays(path: Path, graph: Graph) -> Samples:
     except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise UnfitData(f"{path} is no file of arrays that NumPy reads: {_reason(error)}") from None
     if isinstance(loaded, np.ndarray):
-        return _samples(loaded, None, graph, str(path))
+        return array_samples(loaded, None, graph, str(path))
     images, labels = _named(loaded, path)
-    return _samples(images, labels, graph, str(path))
+    return array_samples(images, labels if labelled else None, graph, str(path))
 
 
 def _loaded(path: Path) -> Any:
@@ -83,7 +83,8 @@ def _named(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> tuple[npt.NDAr
     return arrays[name], arrays.get(LABELS)
 
 
-def _samples(images: npt.NDArray[Any], labels: npt.NDArray[Any] | None, graph: Graph, what: str) -> Samples:
+def array_samples(images: npt.NDArray[Any], labels: npt.NDArray[Any] | None, graph: Graph, what: str) -> Samples:
+    """Inputs that are arrays: floats ready made, or bytes through the contract; `what` names them. Raises UnfitData."""
     if images.ndim < 2 or not len(images):
         held = f"{times(images.shape)} numbers" if images.ndim else "a single number"
         raise UnfitData(f"{what} holds {held}, not N inputs of {graph.input_shape}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from onnx import ModelProto, save_model
@@ -14,6 +14,9 @@ from .finite import not_finite
 from .quiet import quiet
 from .samples import INPUT, Array, Samples, UnfitData
 from .settings import Scheme
+
+_MEANS: Final = 128
+"""How many times the range of a map may be that of its mean."""
 
 
 def ranges(model: ModelProto, samples: Samples, scheme: Scheme, folder: Path) -> Any:
@@ -41,6 +44,7 @@ def ranges(model: ModelProto, samples: Samples, scheme: Scheme, folder: Path) ->
     if not all(np.isfinite(data.range_value).all() for _, data in found.items()):
         raise UnfitData(not_finite(model, samples, folder))
     _share_ranges(model, found)
+    _widen_means(model, found)
     return found
 
 
@@ -52,6 +56,25 @@ def _share_ranges(model: ModelProto, found: Any) -> None:
         for name in node.input:
             if name in found.data:
                 found.data[name] = found.data[node.output[0]]
+
+
+def _widen_means(model: ModelProto, found: Any) -> None:
+    """Let the mean of a map have a range of some of the map's: below a level of it a mean is no more than noise.
+
+    After an INSTANCENORM, say, all means are 0, and ONNX Runtime's kernel fails from 256 levels to a level on.
+    """
+    for node in model.graph.node:
+        if node.op_type != "GlobalAveragePool" or not {node.input[0], node.output[0]} <= found.data.keys():
+            continue
+        mean = found.data[node.output[0]]
+        missing = _width(found.data[node.input[0]]) / _MEANS - _width(mean)
+        if missing > 0:
+            mean.highest = mean.highest + missing.astype(mean.highest.dtype)
+
+
+def _width(data: Any) -> Any:
+    """Of the range of a value, with the 0 that is always in it."""
+    return np.maximum(data.highest, 0) - np.minimum(data.lowest, 0)
 
 
 class _Reader:

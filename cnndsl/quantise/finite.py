@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
+from ..divergence import session
+from ..extras import need
 from .layers import layer_of
-from .measuring import session
 from .samples import INPUT, Samples
 
 
@@ -28,7 +29,7 @@ def _first(model: ModelProto, samples: Samples, folder: Path) -> str | None:
     draft.CopyFrom(model)
     for value in set(values) - {output.name for output in model.graph.output}:
         draft.graph.output.add(name=value)
-    runner = session(draft, folder)
+    runner = session(need("onnxruntime", "cpu"), draft.SerializeToString(), folder)
     for array in samples.inputs:
         for value, found in zip(values, runner.run(values, {INPUT: array[None]}), strict=True):
             if not np.isfinite(found).all():

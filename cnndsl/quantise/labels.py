@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..ir import Graph
 from .samples import Labels, UnfitData, times
+
+_SHOWN: Final = 3
 
 
 def fitting_labels(labels: npt.NDArray[Any], count: int, graph: Graph, what: str) -> Labels:
@@ -48,24 +51,40 @@ def class_count(graph: Graph, what: str) -> int:
     return shape.channels
 
 
-def classes_of(names: Sequence[str], graph: Graph, what: str) -> dict[str, int]:
-    """The index of the class that each subfolder stands for.
+def classes_of(names: Sequence[str], graph: Graph, what: str) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The index of the class that each subfolder stands for, and what someone should know of that.
 
-    Its name is one of the spec's labels, or the index itself; else the folders stand for the classes in the order of their
-    names, as torchvision's ImageFolder has it, and must be as many. Raises UnfitData.
+    Its name is one of the spec's labels, up to case and punctuation, or the index itself; else the folders stand for the
+    classes in the order of their names, as torchvision's ImageFolder has it, and must be as many. Raises UnfitData.
     """
     count = class_count(graph, what)
-    labels = None if graph.preprocess is None else graph.preprocess.labels
-    if labels is not None and set(names) <= set(labels):
-        return {name: labels.index(name) for name in names}
+    labels = (graph.preprocess and graph.preprocess.labels) or ()
+    spelled = {_plain(label): index for index, label in enumerate(labels)}
+    named = {name: labels.index(name) for name in names if name in labels}
+    if len(spelled) == len(labels):
+        named |= {name: spelled[_plain(name)] for name in names if name not in named and _plain(name) in spelled}
+    if len(named) == len(names):
+        return named, ()
     if all(name.isascii() and name.isdigit() for name in names):
         indices = {name: int(name) for name in names}
         if max(indices.values()) < count:
-            return indices
-    if len(names) == count:
-        return {name: index for index, name in enumerate(sorted(names))}
-    unknown = sorted(set(names) - set(labels or ()))
+            return indices, ()
+    if len(names) == count and not named:
+        ordered = sorted(names)
+        note = f"no subfolder of {what} has the name of a label, so they are the classes in the order of their names: "
+        said = (note + _some([f"{name} is {label}" for name, label in zip(ordered, labels, strict=False)]),)
+        return {name: index for index, name in enumerate(ordered)}, said if labels else ()
+    unknown = sorted(set(names) - set(named))
     raise UnfitData(
         f"{what} has {len(names)} subfolders for {count} classes, and {unknown[0]} is none of their labels: name each "
         "subfolder after a label or an index of a class, or put all images into one folder without classes"
     )
+
+
+def _plain(name: str) -> str:
+    """A name without case and punctuation: folders have underscores where labels have spaces."""
+    return " ".join(re.findall(r"\w+", name.casefold().replace("_", " ")))
+
+
+def _some(facts: Sequence[str]) -> str:
+    return ", ".join([*facts[:_SHOWN], *(["..."] if len(facts) > _SHOWN else [])])

@@ -58,13 +58,14 @@ def norms_as_convolutions(model: ModelProto) -> None:
             numpy_helper.to_array(arrays[name]).astype(np.float64) for name in node.input[1:]
         )
         epsilon = next((part.f for part in node.attribute if part.name == "epsilon"), 1e-5)
-        with np.errstate(invalid="ignore", divide="ignore"):  # of a variance below 0: NaN, as at run time
+        names = [f"{node.name}/conv.weight", f"{node.name}/conv.bias"]
+        with np.errstate(all="ignore"):  # infinite or NaN, as at run time
             factor = weight / np.sqrt(variance + epsilon)
-        names = [f"{node.name}/factor", f"{node.name}/shift"]
-        values = [factor.reshape(-1, 1, *[1] * (rank - 2)), bias - mean * factor]
-        model.graph.initializer.extend(
-            numpy_helper.from_array(value.astype(np.float32), name) for name, value in zip(names, values, strict=True)
-        )
+            values = [factor.reshape(-1, 1, *[1] * (rank - 2)), bias - mean * factor]
+            model.graph.initializer.extend(
+                numpy_helper.from_array(value.astype(np.float32), name)
+                for name, value in zip(names, values, strict=True)
+            )
         source = node.input[0]
         node.op_type = "Conv"
         del node.input[:], node.attribute[:]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
+from ..divergence import session
 from ..extras import need
 from .samples import INPUT, Labels, Samples, UnfitData
 
@@ -28,20 +29,11 @@ def run(model: ModelProto, samples: Samples, folder: Path, output: str | None = 
         draft.CopyFrom(model)
         draft.graph.output.add(name=output)
     try:
-        made = session(draft, folder)
+        made = session(need("onnxruntime", "cpu"), draft.SerializeToString(), folder)
         names = [output] if output is not None else None
         return [made.run(names, {INPUT: batch})[0] for batch in samples.batches()]
     except Exception as error:  # ONNX Runtime's errors have no base of their own
         raise UnfitData(f"ONNX Runtime does not run the network on this data: {str(error).splitlines()[0]}") from None
-
-
-def session(model: ModelProto, folder: Path) -> Any:
-    """ONNX Runtime's session of a model on the CPU, which says nothing itself."""
-    runtime = need("onnxruntime", "cpu")
-    options = runtime.SessionOptions()
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def decisions(outputs: Scores) -> npt.NDArray[np.int64]:

@@ -15,6 +15,7 @@ from ..ir import Graph
 from ..record import Record
 from .calibration import ranges
 from .hardware import Support
+from .labels import class_count
 from .layers import computing, moving, norms_as_convolutions
 from .loss import Loss, measure_of
 from .preprocessing import with_images
@@ -75,12 +76,15 @@ def quantise(
         reduced=quantiser.scheme.reduced,
         calibrated_on=len(calibrating),
         measured_on=len(measuring),
+        apart=measuring is not samples,
         layers=tuple(layer.replace(floating=layer.name in chosen.floating) for layer in sensitive),
         steps=tuple(steps),
         allowed=allowed,
         agreement=chosen.agreement,
         accuracy=chosen.accuracy,
         skipped=samples.skipped,
+        notes=samples.notes,
+        classes=None if chosen.accuracy is None else class_count(graph, "the data"),
         error=chosen.error,
         measure=measure,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite
+from math import isfinite, sqrt
 from typing import Any
 
 from ..record import Record
@@ -38,6 +38,7 @@ class Report(Record):
     """Everything there is to say of an INT8 model; accuracies, agreement with FP32 and the output's error as fractions.
 
     `accuracy` is None without labels, `agreement` where the output has no classes; `measure` is which of them is bounded.
+    It is measured on other inputs than ranges were taken from, where they are `apart`, else on those too.
     """
 
     support: Support
@@ -51,7 +52,10 @@ class Report(Record):
     agreement: float | None
     accuracy: tuple[float, float] | None = None
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    classes: int | None = None
     error: float = 0.0
+    apart: bool = True
     measure: Measure = "agreement"
 
     @property
@@ -69,11 +73,29 @@ class Report(Record):
         return tuple(layer.name for layer in self.layers if layer.floating)
 
     def notices(self) -> tuple[str, ...]:
-        """What someone should know before the model is used: skipped images, too few, a target without fast INT8."""
-        few = f"calibrated on only {_images(self.calibrated_on)}: ranges of {ENOUGH} and more are safer"
-        warnings = (self.support.warning, few if self.calibrated_on < ENOUGH else None)
+        """What someone should know before the model is used: skipped images, and the warnings."""
         skipped = tuple(f"{reason}; left out" for reason in self.skipped)
-        return skipped + tuple(f"warning: {warning}" for warning in warnings if warning is not None)
+        return skipped + tuple(f"warning: {warning}" for warning in self.warnings())
+
+    def warnings(self) -> Iterator[str]:
+        """A target without fast INT8, what is odd in the data, too little of it, a network no better than chance."""
+        if self.support.warning is not None:
+            yield self.support.warning
+        yield from self.notes
+        if self.calibrated_on < ENOUGH:
+            yield f"calibrated on only {_images(self.calibrated_on)}: ranges of {ENOUGH} and more are safer"
+        if self._guesses():
+            yield (
+                f"FP32 is right for no more images than guessing among {self.classes} classes is, so that the loss of "
+                "accuracy says nothing: are the weights and the labels those of this network?"
+            )
+
+    def _guesses(self) -> bool:
+        """Whether FP32 is not better than chance by two standard deviations of it."""
+        if self.accuracy is None or not self.classes:
+            return False
+        chance = 1 / self.classes
+        return self.accuracy[0] <= chance + 2 * sqrt(chance * (1 - chance) / self.measured_on)
 
     def json(self) -> dict[str, Any]:
         """Plain data."""
@@ -86,6 +108,7 @@ class Report(Record):
             "weight_bits": 7 if self.reduced else 8,
             "calibrated_on": self.calibrated_on,
             "measured_on": self.measured_on,
+            "measured_apart": self.apart,
             "labelled": self.accuracy is not None,
             "accuracy_fp32": fp32,
             "accuracy_int8": int8,
@@ -106,7 +129,7 @@ class Report(Record):
             ],
             "measurements": [{"float_layers": step.floating, "lost_points": _finite(step.lost)} for step in self.steps],
             "skipped_images": list(self.skipped),
-            "warnings": [] if self.support.warning is None else [self.support.warning],
+            "warnings": list(self.warnings()),
         }
 
     def lines(self) -> Iterator[str]:
@@ -126,7 +149,7 @@ class Report(Record):
             yield layer.name, layer.operation, said, "float" if layer.floating else "int8"
 
     def _cost(self) -> str:
-        measured = f"on {_images(self.measured_on)}"
+        measured = f"on {_images(self.measured_on)}{'' if self.apart else ', those of the calibration among them'}"
         if self.measure == "error":
             allowed = f"at most {self.allowed:g}% allowed"
             return f"relative error of the output against FP32 {measured}: {self.error:.2%}, {allowed}"

@@ -39,12 +39,13 @@ class UnfitSize(UnfitData):
 class Samples(Record):
     """Inputs of a network, C×spatial each, with the index of the class of each where that is known.
 
-    `skipped` says in words what was left out, a line an image.
+    `skipped` says in words what was left out, a line an image, and `notes` what someone should know of the rest.
     """
 
     inputs: Sequence[Array]
     labels: Labels | None = None
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -13,7 +13,7 @@ from ..diagnostics import Diagnostic, Fix, Severity
 from ..source import Span
 from .context import Context
 
-__all__ = ["FORMS", "Context", "concise", "excerpt", "json", "printable", "render", "summary", "text"]
+__all__ = ["FORMS", "Context", "concise", "excerpt", "json", "legible", "printable", "render", "summary", "text"]
 
 FORMS: Final = ("full", "concise", "json", "github", "gitlab", "junit", "sarif")
 MOST_SHOWN: Final = 100
@@ -94,6 +94,14 @@ def json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
 def printable(line: str) -> str:
     """A line with its control characters replaced, tabs by one blank, so that a column is a column and nothing escapes."""
     return "".join(c if c.isprintable() else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
+def legible(name: str) -> str:
+    r"""A name as text for other programs: bytes that are not UTF-8 as `\xff`, so that names stay apart; all else stays."""
+    from re import sub
+
+    whole = sub("[\ud800-\udc7f\udd00-\udfff]", "\N{REPLACEMENT CHARACTER}", name)  # no bytes of a name
+    return whole.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def details(diagnostic: Diagnostic) -> list[str]:

@@ -17,11 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from ..analysis.sizes import valid_sizes
 from ..files import OutputFiles
 from ..interrupts import Undoing
 from ..ir import Graph
 from ..lower.onnx.structure import read_ends
-from ..preprocess import Preprocess, channels_of
+from ..preprocess import Preprocess, Size, channels_of
 from ..verify import smallest_sizes
 from .existing import misfit
 from .settings import INT64, LABELS, CannotServe, Serving, classifies, config
@@ -59,18 +60,23 @@ class Deployment:
         self._undoing.__enter__()
         try:
             self._staging = Path(tempfile.mkdtemp(dir=self._beside(), prefix=".cnndsl-"))
-            (self._staging / self._serving.name / self._version).mkdir(parents=True)
         except BaseException:
             self._undoing.__exit__()
+            raise
+        try:
+            (self._staging / self._serving.name / self._version).mkdir(parents=True)
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        where = error.filename if isinstance(error, OSError) else None
-        if isinstance(error, OSError) and isinstance(where, str) and Path(where).is_relative_to(self._staging):
-            error.filename = str(self._given / Path(where).relative_to(self._staging))  # no name that is gone at once
+        if isinstance(error, OSError) and error.strerror is not None:
+            where = Path(os.fsdecode(error.filename or self._staging))
+            if where.is_relative_to(self._staging):
+                error.filename = str(self._given / where.relative_to(self._staging))  # no name that is gone at once
         shutil.rmtree(self._staging, ignore_errors=True)
         self._undoing.__exit__()
 
@@ -86,7 +92,8 @@ class Deployment:
         labels = None if contract is None else contract.labels
         images = contract if with_preprocess else None
         layout = "nchw" if images is None else images.layout
-        texts = {CONFIG: config(self._serving, ends, _example(graph, images), layout, labels)}
+        example = _example(graph) if images is None else _example_image(graph, images)
+        texts = {CONFIG: config(self._serving, ends, example, layout, labels)}
         if labels is not None and classifies(ends.outputs[0]):
             texts[LABELS] = "".join(f"{' '.join(label.splitlines())}\n" for label in labels)
         _gather(self.model.parent)
@@ -224,15 +231,28 @@ def _gather(version: Path) -> None:
     folder.rename(version / MODEL)
 
 
-def _example(graph: Graph, images: Preprocess | None) -> tuple[int, ...]:
-    """The shape of one input, an image where the file takes images; at an ordinary size where it is open."""
-    size = None if images is None else images.resize or images.crop
-    if images is None or size is None:
-        shape = graph.nodes[0].shape
-        fixed = shape if shape.fixed else shape.evaluate(smallest_sizes(graph)[-1])
-        if images is None:
-            return fixed.sizes()
-        size = fixed.sizes()[1], fixed.sizes()[2]
-    sides = size if isinstance(size, tuple) else (size, size)
+def _example(graph: Graph) -> tuple[int, ...]:
+    """The shape of one input: where it is open, as images become it; else, or where that is not valid, an ordinary one."""
+    shape = graph.input_shape
+    if shape.fixed:
+        return shape.sizes()
+    contract = graph.preprocess
+    side = None if contract is None else contract.crop or contract.resize
+    if side is not None:
+        made = dict(zip("HW", _sides(side), strict=True))
+        if valid_sizes(graph).accepts(made):
+            return shape.evaluate(made).sizes()
+    return shape.evaluate(smallest_sizes(graph)[-1]).sizes()
+
+
+def _example_image(graph: Graph, images: Preprocess) -> tuple[int, ...]:
+    """The shape of one image, of the size that it is resized or cropped to, else of the network's."""
+    size = images.resize or images.crop
+    sides = _example(graph)[1:] if size is None else _sides(size)
     channels = channels_of(images.image)
     return (*sides, channels) if images.layout == "nhwc" else (channels, *sides)
+
+
+def _sides(size: int | Size) -> Size:
+    """Height and width; a resize of the shorter side as that of a square image."""
+    return size if isinstance(size, tuple) else (size, size)

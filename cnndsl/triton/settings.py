@@ -26,6 +26,9 @@ INT32, INT64, UINT64 = 2**31 - 1, 2**63 - 1, 2**64 - 1
 BOUNDS: Final = {"version": (1, INT64), "instances": (1, INT32), "max_batch": (0, INT32), "queue_delay": (0, UINT64)}
 """What the types of the schema hold; a version is read from the name of its folder, as an int64."""
 
+LONGEST: Final = 255
+"""What file systems allow for a folder's name; a model's has one byte a letter."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
@@ -57,17 +60,26 @@ class Serving(Record):
         """What of this a server would not take; None where it would."""
         if not _NAME.fullmatch(self.name):
             return f"{self.name!r} cannot be a model's name: name it with --model-name, in letters, digits, _ . + and -"
+        if len(self.name) > LONGEST:
+            many = f"{LONGEST} letters at most, and this one has {len(self.name)}"
+            return f"a model's name is a folder's, of {many}: give a shorter one with --model-name"
         for field, (least, most) in BOUNDS.items():
             value = getattr(self, field)
             if value is not None and not least <= value <= most:
                 option = "model-version" if field == "version" else field.replace("_", "-")
                 return f"--{option} must be at least {least} and at most {most:,}"
+        if self.preferred and not self.max_batch:
+            return "--preferred-batch is for batches, and --max-batch 0 makes none"
         if any(not 1 <= size <= self.max_batch for size in self.preferred):
             return f"--preferred-batch has sizes outside 1 to {self.max_batch}, which --max-batch allows"
+        if len(set(self.preferred)) < len(self.preferred):
+            return "--preferred-batch has a size twice"
         if self.accelerator is not None and self.kind == "cpu":
             return f"--accelerator {self.accelerator} is for GPUs: leave out --kind cpu"
         if self.accelerator_options and self.accelerator is None:
             return "--accelerator-option needs --accelerator"
+        if len(dict(self.accelerator_options)) < len(self.accelerator_options):
+            return "--accelerator-option has a name twice"
         return None
 
 

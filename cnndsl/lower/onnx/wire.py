@@ -57,7 +57,7 @@ def without(file: BinaryIO, end: int, omitted: Omitted) -> bytes:
 
 def _within(file: BinaryIO, after: int, end: int) -> int:
     if after > end:
-        raise ValueError(f"{file.name} ends too early for an ONNX file")
+        raise ValueError(f"{file.name} is no ONNX file, or one that is cut short")
     return after
 
 
@@ -66,7 +66,7 @@ def _read_varint(file: BinaryIO) -> int:
     for shift in range(0, 7 * _LONGEST, 7):
         byte = file.read(1)
         if not byte:
-            raise ValueError(f"{file.name} ends too early for an ONNX file")
+            raise ValueError(f"{file.name} is no ONNX file, or one that is cut short")
         number |= (byte[0] & 0x7F) << shift
         if byte[0] < 0x80:
             return number
