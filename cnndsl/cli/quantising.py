@@ -22,7 +22,7 @@ def int8_options(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--calibrate",
         metavar="DIR|FILE",
-        help="real inputs: a folder of images, best with one subfolder a class, an .npz or .npy file, or digits",
+        help="real inputs: a folder of images, with one subfolder a class, an .npz or .npy file, or digits",
     )
     group.add_argument(
         "--max-drop", metavar="POINTS", type=float, help="points of accuracy that may be lost (default 0.5)"
@@ -31,7 +31,7 @@ def int8_options(command: argparse.ArgumentParser) -> None:
         "--min-agreement",
         metavar="PERCENT",
         type=float,
-        help="without labels, how often the first class must be that of FP32 (default 99.5)",
+        help="without labels, how often the first class must be that of FP32 (default 99.5 for maps; classifiers need it)",
     )
     group.add_argument(
         "--max-error",

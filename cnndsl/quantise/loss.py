@@ -8,23 +8,26 @@ import numpy as np
 
 from ..ir import Graph
 from .finite import not_finite
-from .labels import scores_classes
+from .labels import classifies, scores_classes
 from .measuring import Scores, decisions, relative_error, right, run
 from .qdq import Quantiser
 from .samples import Samples, UnfitData
-from .settings import Bounds, Measure
+from .settings import MAX_DROP, Bounds, Measure
 
 
 def measure_of(graph: Graph, samples: Samples, bounds: Bounds) -> Measure:
     """What is bounded: accuracy with labels; without, agreement where the output has classes, else the output's error.
 
-    Raises UnfitData where what the bounds are for cannot be measured.
+    A classifier is measured without labels only where a bound for that is given. Raises UnfitData where what the bounds are
+    for cannot be measured.
     """
     labelled = samples.labels is not None
-    if not labelled and bounds.max_drop is not None:
+    told = bounds.min_agreement is not None or bounds.max_error is not None
+    if not labelled and (bounds.max_drop is not None or (classifies(graph) and not told)):
         raise UnfitData(
-            "--max-drop bounds the loss of accuracy, and the calibration data has no labels: sort the images into one "
-            "subfolder a class, or put `labels` into the .npz file; without labels, --min-agreement bounds the difference"
+            "the calibration data has no labels, so the loss of accuracy, which --max-drop bounds, cannot be measured: sort "
+            "the images into one subfolder a class, or put `labels` into the .npz file; or bound the difference from FP32 "
+            f"with --min-agreement {100 - MAX_DROP:g}"
         )
     for option, given in (("--min-agreement", bounds.min_agreement), ("--max-error", bounds.max_error)):
         if labelled and given is not None:
