@@ -508,7 +508,7 @@ def test_what_is_no_regular_file_is_left_out(folder: Path, capsys: pytest.Captur
     for command in (["run", "net.onnx"], ["preprocess", "stats"]):
         assert run(*command, "images", "--quiet") == 1
         assert message in capsys.readouterr().err
-        assert run(*command, "images/pipe.png") == 1
+        assert run(*command, "images/pipe.png") == 2  # and there is nothing else
         assert message in capsys.readouterr().err
     assert run("compile", "net.cnn", "--to", "onnx", "--verify", "--verify-on", "images") == 0
     assert message in capsys.readouterr().out
@@ -595,5 +595,5 @@ def test_stats_of_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "empty holds no images" in capsys.readouterr().err
     assert run("preprocess", "stats") == 2
     assert run("preprocess") == 2
-    assert run("preprocess", "stats", "images/page.png", "--json") == 1
+    assert run("preprocess", "stats", "images/page.png", "--json") == 2
     assert json.loads(capsys.readouterr().out)["preprocess"] is None

@@ -40,7 +40,7 @@ def run_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_run(arguments: argparse.Namespace) -> int:
-    """Classify images; 1 where one of them could not be read, 2 where a path names none."""
+    """Classify images; 1 where one of them could not be read, 2 where a path names none or none could be."""
     from ..images import find_images
     from ..runner import CannotRun, Outcome, classify, open_model
 
@@ -58,16 +58,18 @@ def run_run(arguments: argparse.Namespace) -> int:
         bar = _Bar(len(paths) + len(unread), not arguments.quiet and len(paths) > 1)
         outcomes = classify(model, paths, top=arguments.top, batch=arguments.batch)
         closed = (Outcome(folder, (), problem) for folder, problem in unread.items())
+        read = 0
         with bar:
             for outcome in bar.over(chain(outcomes, closed)):
                 with bar.aside():
                     if outcome.problem is not None:
                         worst = max(worst, failed(outcome.problem, FINDINGS))
+                    read += outcome.problem is None
                     write.row(outcome)
             write.end()
     except CannotRun as problem:
         raise Failure(str(problem)) from None
-    return worst
+    return worst if read else ERROR
 
 
 def preprocess_options(command: argparse.ArgumentParser) -> None:
@@ -81,7 +83,7 @@ def preprocess_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_preprocess(arguments: argparse.Namespace) -> int:
-    """Measure images; 1 where one of them could not be read, 2 where a path names none."""
+    """Measure images; 1 where one of them could not be read, 2 where a path names none or none could be."""
     from ..images import BrokenImage, Moments, find_images, read_image
 
     paths, unread, wrong = find_images(arguments.images)
@@ -98,7 +100,7 @@ def run_preprocess(arguments: argparse.Namespace) -> int:
     for closed in unread.values():
         worst = max(worst, failed(closed, FINDINGS))
     print(json.dumps(_plain(moments), indent=2) if arguments.json else "\n".join(_table(moments)))
-    return worst
+    return worst if moments.images else ERROR
 
 
 def _plain(moments: Moments) -> dict[str, Any]:
