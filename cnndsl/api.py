@@ -147,9 +147,10 @@ class Network(Record):
         return np.stack(made)
 
     def _arrays(self, weights: Mapping[str, Any]) -> Arrays:
-        """Weights as arrays; raises ValueError for one of no layer."""
+        """Weights as arrays; raises ValueError for one of no layer, and for numbers with which there is none."""
         import numpy as np
 
+        from .storage import broken
         from .weights import tensors
 
         known = {f"{node.name}.{weight.name}" for _, node, weight in tensors(self.graph)}
@@ -158,7 +159,11 @@ class Network(Record):
             raise ValueError(f"the network has no array {stray}")
         # a tensor of torch may want a gradient, or lie on another device
         held = {name: value.detach().cpu() if hasattr(value, "detach") else value for name, value in weights.items()}
-        return {name: np.asarray(value) for name, value in held.items()}
+        arrays = {name: np.asarray(value) for name, value in held.items()}
+        problem = broken(arrays, self.graph)
+        if problem is not None:
+            raise ValueError(problem)
+        return arrays
 
     def stats(self) -> Statistics:
         """Parameters, MACs, memory and receptive field, by layer and in all."""

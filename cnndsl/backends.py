@@ -25,6 +25,10 @@ VERIFIED = 64
 """How many inputs of `verify_on` are used at most."""
 
 
+PROVIDERS = ("cpu", "cuda", "tensorrt")
+"""What an INT8 file may be made for."""
+
+
 class Int8(Record):
     """How an INT8 file is made: the real inputs, what may be lost (see `quantise.Bounds`), and what will run it.
 
@@ -134,7 +138,8 @@ def compile_onnx(graph: Graph, target: Path, options: OnnxOptions) -> Written:
         inputs = None if samples is None else samples.batches()
         result = verify(graph, written[0], arrays, inputs=inputs, values=model.values)
         if not result.agrees:
-            raise Disagreement(str(result))
+            random = samples is None and result.failure is None
+            raise Disagreement(f"{result}{'; the inputs were random: --verify-on takes real ones' if random else ''}")
         remarks: tuple[str, ...] = (*(samples.skipped if samples is not None else ()), str(result))
         if options.with_preprocess:
             written = write(staged)
@@ -155,6 +160,12 @@ def _compile_int8(
     int8 = options.int8
     if int8 is None or model.arrays is None:
         raise ValueError("--precision int8 needs weights: leave out --no-weights")
+    if int8.provider not in PROVIDERS:
+        raise ValueError(f"provider is {int8.provider!r}; write {', '.join(PROVIDERS)}")
+    for name in ("max_drop", "min_agreement", "max_error"):
+        bound = getattr(int8, name)
+        if bound is not None and not 0 <= bound <= 100:
+            raise ValueError(f"{name} goes from 0 to 100, {bound:g} does not")
 
     def in_float(*, with_preprocess: bool) -> Any:
         facts: dict[str, Any] = {"of": graph, "passes": model.applied, "with_preprocess": with_preprocess}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .extras import AS_WRITTEN, NativePath, need
+from .extras import NativePath, need
 from .ir import Graph, Node
 from .record import Record
 
@@ -184,7 +184,6 @@ def session(runtime: Any, model: Model, folder: Path | None = None, *, as_is: bo
     """
     options = runtime.SessionOptions()
     options.log_severity_level = 4
-    options.add_session_config_entry(*AS_WRITTEN)
     if as_is:
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if folder is not None:

@@ -13,14 +13,6 @@ GPU_BUILD = f'pip uninstall -y onnxruntime && pip install "{GPU}"; `cnndsl docto
 """What to do where ONNX Runtime has no provider for a GPU, or one that does not start."""
 
 
-AS_WRITTEN = ("session.qdqisint8allowed", "1")
-"""An entry for sessions on the CPU: signed bytes stay signed.
-
-By default they become unsigned on x86, and from opset 21 on ONNX Runtime 1.31 then refuses some of its own nodes: a
-QuantizeLinear that it has moved over a Transpose keeps `output_dtype` INT8 beside a zero point that is unsigned now.
-"""
-
-
 class MissingExtra(ImportError):
     """A package of one of the extras is not installed, or cannot be imported; the message says what to do."""
 

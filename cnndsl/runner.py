@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .contents import unusable
 from .contract import preprocess_from_json
-from .extras import AS_WRITTEN, GPU_BUILD, NativePath, need, preload
+from .extras import GPU_BUILD, NativePath, need, preload
 from .images import BrokenImage, handed_in, network_input, read_image
 from .preprocess import Preprocess, channels_of
 from .record import Record
@@ -154,7 +154,6 @@ def _session(name: str, provider: str) -> Any:
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    options.add_session_config_entry(*AS_WRITTEN)
     chosen = [entry for entry in wanted if entry in available]
     try:
         session = runtime.InferenceSession(NativePath(name), options, providers=chosen)

@@ -83,9 +83,10 @@ def read(path: str | os.PathLike[str], graph: Graph) -> Stored:
                 return Stored(None, (misfit,))
             made_for = (file.metadata() or {}).get("hash")
         arrays = _arrays(path, graph)
-        broken = _broken(arrays, graph, path)
-        if broken is not None:
-            return Stored(None, (broken,))
+        problem = broken(arrays, graph)
+        if problem is not None:
+            advice = "take a checkpoint from before the training diverged"
+            return Stored(None, (_unusable(path, f"its {problem}", advice),))
     except OSError as error:
         problem = f"it cannot be read as safetensors: {error.strerror or error}"
         return Stored(None, (_unusable(path, problem, _AGAIN),))
@@ -125,21 +126,18 @@ def _arrays(path: str | os.PathLike[str], graph: Graph) -> Arrays:
     return found
 
 
-def _broken(arrays: Arrays, graph: Graph, path: str | os.PathLike[str]) -> Diagnostic | None:
-    """The first array with which a network could give nothing but NaN."""
+def broken(arrays: Mapping[str, Array], graph: Graph) -> str | None:
+    """The first array with which a network could give nothing but NaN, and what it holds; None where there is none."""
     for _, node, weight in tensors(graph):
         name = f"{node.name}.{weight.name}"
-        if not arrays[name].size:
+        if name not in arrays or not arrays[name].size:
             continue
         with np.errstate(invalid="ignore"):
             ends = arrays[name].min(), arrays[name].max()  # either is NaN where a number is, and nothing is copied
         if not np.isfinite(ends).all():
-            problem = f"its array {name} holds infinite numbers or NaN"
-        elif weight.role == "variance" and ends[0] < 0:
-            problem = f"its array {name} holds variances below 0"
-        else:
-            continue
-        return _unusable(path, problem, "take a checkpoint from before the training diverged")
+            return f"array {name} holds infinite numbers or NaN"
+        if weight.role == "variance" and ends[0] < 0:
+            return f"array {name} holds variances below 0"
     return None
 
 

@@ -41,16 +41,15 @@ def half(x: torch.Tensor) -> torch.Tensor:
     return x.half().double()
 
 
-def eighth(x: torch.Tensor) -> torch.Tensor:
-    """To 255 levels on either side of 0, of the whole."""
-    return _levels(x, x.abs().max()) if x.numel() else x
+def levels(x: torch.Tensor, count: int = 127) -> torch.Tensor:
+    """To so many levels on either side of 0, of the whole."""
+    return _rounded(x, x.abs().max() / count) if x.numel() else x
 
 
-def eighth_a_channel(x: torch.Tensor) -> torch.Tensor:
-    """To 255 levels on either side of 0, a channel of a weight; what has one axis is a bias, and stays."""
-    return x if x.ndim < 2 else _levels(x, x.abs().amax(dim=tuple(range(1, x.ndim)), keepdim=True))
+def levels_a_channel(x: torch.Tensor, count: int = 127) -> torch.Tensor:
+    """To so many levels on either side of 0, a channel of a weight; what has one axis is a bias, and stays."""
+    return x if x.ndim < 2 else _rounded(x, x.abs().amax(dim=tuple(range(1, x.ndim)), keepdim=True) / count)
 
 
-def _levels(x: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
-    step = largest / 127
+def _rounded(x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
     return torch.where(step > 0, (x / step).round() * step, x)

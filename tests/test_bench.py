@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -94,7 +95,11 @@ def test_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     options.log_severity_level = 4
     options.optimized_model_filepath = "optimised.onnx"
     onnxruntime.InferenceSession("small.onnx", options, providers=[PROVIDERS["cpu"]])
-    assert found["nodes"] == {PROVIDERS["cpu"]: [node.name for node in onnx.load("optimised.onnx").graph.node]}
+    nodes = [{"name": node.name, "operator": node.op_type} for node in onnx.load("optimised.onnx").graph.node]
+    assert found["nodes"] == {PROVIDERS["cpu"]: nodes}
+    operator, most = Counter(node["operator"] for node in nodes).most_common(1)[0]
+    _, printed, _ = run(capsys, "small.onnx", "--no-sweep", "--seconds", "0.02")
+    assert f"{len(nodes)} on {PROVIDERS['cpu']} ({most} {operator}" in printed
     assert [batch["batch"] for batch in found["batches"]] == [2, 1]
     for batch in found["batches"]:
         assert batch["input"] == [batch["batch"], 3, 12, 12]

@@ -192,6 +192,25 @@ def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None
     assert "--help" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("compile zoo:digits --to onnx --precision int8 --calibrate=", "--calibrate"),
+        ("compile zoo:digits --to onnx --verify-on=", "--verify-on"),
+        ("compile zoo:digits --to onnx --weights=", "--weights"),
+        ("weights convert x.pth --spec zoo:digits -o w.safetensors --map=", "--map"),
+    ],
+)
+def test_an_empty_path_is_not_this_folder(line: str, named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*line.split()) == 2
+    assert capsys.readouterr().err == f"cnndsl: {named} names nothing\n"
+
+
+def test_empty_images_are_not_this_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "net.onnx", "") == 2
+    assert capsys.readouterr().err == "cnndsl: IMAGE names nothing\n"
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["compile", "--help"], ["weights", "init", "--help"]])
 def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*arguments) == 0

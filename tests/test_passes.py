@@ -21,6 +21,7 @@ from notation import Spec
 from test_expand import structure
 
 import cnndsl
+from cnndsl.backends import Int8
 from cnndsl.diagnostics import SpecError
 from cnndsl.expand import expand, retraced
 from cnndsl.ir import Graph
@@ -393,6 +394,16 @@ def test_a_file_shares_what_is_equal_and_says_what_was_done(tmp_path: Path) -> N
         ({"precision": "int8", "calibrate": "digits", "io_type": "fp16"}, "an INT8 model takes and gives FP32"),
         ({"precision": "fp16", "calibrate": "digits"}, "calibrate is for precision 'int8'"),
         ({"precision": "int8", "calibrate": np.ones((4, 2, 9, 9))}, "each input in `calibrate` is 2x9x9"),
+        (
+            {"precision": "int8", "calibrate": Int8("digits", provider="gpu")},
+            "provider is 'gpu'; write cpu, cuda, tensor",
+        ),
+        ({"precision": "int8", "calibrate": Int8("digits", max_drop=-1)}, "max_drop goes from 0 to 100, -1 does not"),
+        ({"precision": "int8", "calibrate": Int8("digits", max_error=np.nan)}, "max_error goes from 0 to 100, nan"),
+        (
+            {"weights": {"conv1.weight": np.full((2, 2, 3, 3), np.nan)}},
+            "array conv1.weight holds infinite numbers or NaN",
+        ),
         ({"seed": "x"}, "seed is 'x'"),
         ({"passes": "folding"}, "there is no pass folding"),
         ({"weights": {"conv1.weight": 3}}, "there is no array conv1.bias|is \\(\\), not"),

@@ -30,6 +30,7 @@ from cnndsl.lower.onnx import FP32, Format, precision, to_onnx, unfit, write_onn
 from cnndsl.lower.onnx.half import SMALLEST, Half
 from cnndsl.lower.onnx.precision import LARGE_WINDOW, NEEDS, Need, precisions
 from cnndsl.lower.onnx.rows import ROWS, TRAINING_ONLY
+from cnndsl.lower.torch import to_module
 from cnndsl.ops.activation import Activation, Softmax
 from cnndsl.ops.base import Op
 from cnndsl.ops.combine import Add, Mean
@@ -102,6 +103,20 @@ def test_random_networks_agree_with_pytorch(spec: Spec, opset: int, form: Format
         nodes = Nodes(model.SerializeToString(), rounded=True)
         for output in (found, nodes.run(x)[nodes.last]):
             assert any(alike) or within(output, expected, lost), (output, expected)
+
+
+@pytest.mark.parametrize("opset", range(17, 27))
+@pytest.mark.parametrize(
+    "function", ["SOFTPLUS", "SOFTPLUS(0.5)", "MISH", "SILU", "GELU", "ELU", "SELU", "SIGMOID", "HSWISH"]
+)
+def test_activations_of_large_values(function: str, opset: int) -> None:
+    """What ONNX Runtime has no FP16 kernel for it computes by the operator's definition, which may overflow on the way."""
+    graph = cnndsl.load(function, input="1x1x64").graph
+    x = np.linspace(-500, 500, 64, dtype=np.float16).reshape(1, 1, 1, 64)
+    with torch.no_grad():
+        expected = to_module(graph).eval()(torch.from_numpy(x.astype(np.float32)))
+    (found,) = session(to_onnx(graph, {}, form=HALF, opset=opset)).run(None, {"input": x})
+    assert within(found, expected)
 
 
 @unshrunk

@@ -8,6 +8,7 @@ import os
 import platform
 import tempfile
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from notation import Spec
 from onnx import numpy_helper
 from pictures import saved, truncated
 from PIL import Image
-from rounding import eighth, eighth_a_channel, rounded
+from rounding import levels, levels_a_channel, rounded
 from safetensors.numpy import load_file
 from test_random_valid import watch_norms
 
@@ -36,7 +37,7 @@ from cnndsl.data import digits, held_out
 from cnndsl.divergence import session
 from cnndsl.lower.onnx import to_onnx
 from cnndsl.lower.torch import to_arrays
-from cnndsl.quantise import Bounds, Samples, UnfitData, int8_support, quantise, read_samples
+from cnndsl.quantise import Bounds, LossTooLarge, Samples, UnfitData, int8_support, quantise, read_samples
 from cnndsl.quantise.layers import norms_as_convolutions
 from cnndsl.quantise.report import Layer
 from cnndsl.quantise.selection import fewest_in_float
@@ -224,6 +225,9 @@ def test_random_networks(spec: Spec, provider: str, opset: int, optimised: bool)
     except UnfitData as problem:
         assume("has no layer that could be INT8" not in str(problem) and "not finite" not in str(problem))
         raise
+    except LossTooLarge as problem:
+        assume("changes the output by inf%" not in str(problem))  # of nothing but zeros
+        raise
     onnx.checker.check_model(made, full_check=True)
     assert {node.name for node in plain.graph.node} <= {node.name for node in made.graph.node}
     x = torch.from_numpy(np.stack(samples.inputs))
@@ -231,7 +235,10 @@ def test_random_networks(spec: Spec, provider: str, opset: int, optimised: bool)
     alike = watch_norms(module)
     with torch.no_grad():
         expected = module(x.double())
-    lost = float((rounded(model.graph, module, x, eighth, eighth_a_channel) - expected).abs().max())
+    lost = 0.0
+    for count in (127, 119, 103, 89):  # one of them alone may be lucky
+        coarse = rounded(model.graph, module, x, partial(levels, count=count), partial(levels_a_channel, count=count))
+        lost = max(lost, float((coarse - expected).abs().max()))
     found = torch.from_numpy(session(onnxruntime, made.SerializeToString()).run(None, {"input": x.numpy()})[0])
     assert found.shape == expected.shape
     apart = float((found - expected).abs().max())
@@ -239,10 +246,13 @@ def test_random_networks(spec: Spec, provider: str, opset: int, optimised: bool)
 
 
 @pytest.mark.parametrize("opset", [20, 21, 26])
-def test_signed_bytes_before_a_transpose(opset: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """ONNX Runtime's optimiser makes what it then refuses of them, unless it leaves them signed."""
+@pytest.mark.parametrize("beside", ["LN", "GN(2)", "POOL3/1(pad=1) - TANH", "SLICE(0, 4) - GELU"])
+def test_signed_bytes_that_float_reads_too(
+    beside: str, opset: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ONNX Runtime's optimiser makes what it then refuses of a pair that other layers read besides those it is for."""
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((4, 8, 10, 6), dtype=np.float32))
-    network, target = "CONV1-4 - CONCAT[ LN | CONV3-4 ] - GAP - FC-4", tmp_path / "m.onnx"
+    network, target = f"CONV1-4 - RELU - CONCAT[ {beside} | CONV3-4 ] - GAP - FC-4", tmp_path / "m.onnx"
     how = (
         "--precision",
         "int8",
@@ -983,3 +993,18 @@ def test_a_report_on_what_is_broken_or_exact() -> None:
         ["a", "conv", "exact", "int8"],
     ]
     json.dumps(report.json(), allow_nan=False)
+
+
+def test_few_layers_and_coarse_measures_are_told() -> None:
+    from cnndsl.quantise.hardware import Support
+    from cnndsl.quantise.quantising import _too_large
+    from cnndsl.quantise.report import Report
+
+    layers = tuple(Layer(f"conv{i}", "conv", 30.0, floating=i > 0) for i in range(5))
+    report = Report(Support("cpu", True, ""), "uint8", False, 40, 40, layers, (), 0.5, 1.0, classes=10)
+    few, coarse = report.warnings()
+    assert few.startswith("only 1 of 5 layers are INT8, so that it is hardly faster than FP32")
+    assert coarse == "one of the 40 images is 2.5 points, and 0.5 are allowed: more images measure finer"
+    assert not list(report.replace(classes=None, layers=layers[:1]).warnings())  # a map has many positions
+    assert "another --min-agreement, or --max-error where" in _too_large(report.replace(classes=None), "conv0")
+    assert "another --min-agreement, or take" in _too_large(report, "conv0")

@@ -20,7 +20,8 @@ def _facts(report: Report) -> Iterator[str]:
     known = [*([name] if name else []), file.precision, f"{file.nodes} nodes"]
     versions = ", ".join(f"{package} {number}" for package, number in report.versions)
     yield f"{file.path}: {', '.join(known)}, on {report.device}; {versions}"
-    ran = ", ".join(f"{len(names)} on {provider}" for provider, names in report.placement.nodes.items())
+    placed = report.placement
+    ran = ", ".join(f"{len(nodes)} on {name} ({placed.operators(name)})" for name, nodes in placed.nodes.items())
     yield f"nodes that ran, after optimisation: {ran}"
     if report.agreement is not None:
         word = "agrees" if report.agreement.agrees else "does not agree"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
@@ -25,19 +26,31 @@ if TYPE_CHECKING:
 _RAN: Final = "_kernel_time"
 """What follows a node's name in a profile where it says how long the node ran."""
 
+_NAMED: Final = 5
+"""How many operators are named."""
+
 
 class Placement(Record):
-    """The names of the nodes that each provider ran, as ONNX Runtime's optimisations left them."""
+    """The nodes that each provider ran, as ONNX Runtime's optimisations left them: names, and the operator of each."""
 
-    nodes: Mapping[str, tuple[str, ...]]
+    nodes: Mapping[str, Mapping[str, str]]
 
     def elsewhere(self, provider: str) -> tuple[str, ...]:
         """The nodes that do not run on a provider, each with the one that it runs on."""
         return tuple(f"{name} ({other})" for other, names in self.nodes.items() if other != provider for name in names)
 
-    def json(self) -> dict[str, list[str]]:
+    def operators(self, provider: str) -> str:
+        """How many nodes of a provider are of which operator, of the few that are most frequent."""
+        counts = Counter(self.nodes[provider].values()).most_common()
+        named = [f"{count} {operator}" for operator, count in counts[:_NAMED]]
+        return ", ".join([*named, *(["..."] if len(counts) > _NAMED else [])])
+
+    def json(self) -> dict[str, list[dict[str, str]]]:
         """Plain data."""
-        return {provider: list(names) for provider, names in self.nodes.items()}
+        return {
+            provider: [{"name": name, "operator": operator} for name, operator in nodes.items()]
+            for provider, nodes in self.nodes.items()
+        }
 
 
 class Bound:
@@ -199,8 +212,9 @@ def _started(runtime: Any, plan: Plan, configuration: Configuration, engines: st
 
 def _placement(profile: Path) -> Placement:
     """Where the nodes ran of which a profile tells."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, str]] = {}
     for event in json.loads(profile.read_text(encoding="utf-8")):
         if event.get("cat") == "Node" and event["name"].endswith(_RAN):
-            found.setdefault(event["args"]["provider"], []).append(event["name"].removesuffix(_RAN))
-    return Placement({provider: tuple(dict.fromkeys(names)) for provider, names in found.items()})
+            ran = event["args"]
+            found.setdefault(ran["provider"], {})[event["name"].removesuffix(_RAN)] = ran["op_name"]
+    return Placement(found)

@@ -39,6 +39,10 @@ def _run(argv: Sequence[str] | None) -> int:
         output = getattr(arguments, "output", None)
         if output == "":
             return failed("-o names no file")
+        for name, shown in _READ.items():
+            given = getattr(arguments, name, None)
+            if given == "" or (isinstance(given, list) and "" in given):  # a path it would be, of this folder
+                return failed(f"{shown} names nothing")
         if output is not None and output.endswith("/") and getattr(arguments, "to", None) != "triton":
             return failed(f"-o {output} names a folder: name a file in it, as {output}NAME")
         _, run = COMMANDS[arguments.command].functions()
@@ -89,6 +93,22 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
             add_options, _ = command.functions()
             add_options(options)
     return parser
+
+
+_READ: Final = {
+    "calibrate": "--calibrate",
+    "verify_on": "--verify-on",
+    "weights": "--weights",
+    "map": "--map",
+    "model": "MODEL",
+    "images": "IMAGE",
+    "checkpoint": "CHECKPOINT",
+    "config": "--config",
+    "baseline": "--baseline",
+    "write_baseline": "--write-baseline",
+    "cache_dir": "--cache-dir",
+}
+"""The arguments that are paths beside specs, and how they are called."""
 
 
 class Command(NamedTuple):

@@ -11,7 +11,7 @@ from onnx import ModelProto, shape_inference
 from ..extras import need
 from .outside import Outside
 from .quiet import quiet
-from .settings import Scheme
+from .settings import WEIGHTED, Scheme
 from .tidying import tidy
 
 _INFERRED = ("onnx.infer", "onnxruntime.quant")
@@ -63,5 +63,5 @@ class Quantiser:
                 dict(self.scheme.options),
             )
             made: ModelProto = quantiser.quantize_model()
-        tidy(made, self.model)
+        tidy(made, self.model, weighted_only=self.scheme.operators <= WEIGHTED)
         return made

@@ -15,7 +15,7 @@ from ..ir import Graph
 from ..record import Record
 from .calibration import ranges
 from .hardware import Support
-from .labels import class_count
+from .labels import class_count, classifies
 from .layers import computing, moving, norms_as_convolutions
 from .loss import Loss, measure_of
 from .preprocessing import with_images
@@ -84,7 +84,7 @@ def quantise(
         accuracy=chosen.accuracy,
         skipped=samples.skipped,
         notes=samples.notes,
-        classes=None if chosen.accuracy is None else class_count(graph, "the data"),
+        classes=class_count(graph, "the data") if classifies(graph) else None,
         error=chosen.error,
         measure=measure,
     )
@@ -144,6 +144,8 @@ _MEASURED: Final[dict[Measure, tuple[str, str, str]]] = {
 def _too_large(report: Report, last: str) -> str:
     """Why there is no model; `last` is the layer with weights that stays in INT8 longest."""
     lost, allowed, option = _MEASURED[report.measure]
+    if report.measure == "agreement" and report.classes is None:
+        option += ", or --max-error where the channels are no classes"
     return (
         f"{lost.format(report.lost)} with {len(report.floating)} of {len(report.layers)} layers in float, and "
         f"{allowed.format(report.allowed)}; of the rest only {last} has weights, so it has to stay INT8: "

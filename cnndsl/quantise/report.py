@@ -84,6 +84,16 @@ class Report(Record):
         yield from self.notes
         if self.calibrated_on < ENOUGH:
             yield f"calibrated on only {_images(self.calibrated_on)}: ranges of {ENOUGH} and more are safer"
+        if 2 * len(self.floating) > len(self.layers):
+            yield (
+                f"only {len(self.layers) - len(self.floating)} of {len(self.layers)} layers are INT8, so that it is hardly "
+                "faster than FP32: give more calibration data, or another bound"
+            )
+        if self.measure != "error" and self.classes and 100 / self.measured_on > self.allowed + 1e-9 > 1e-6:
+            yield (
+                f"one of the {_images(self.measured_on)} is {100 / self.measured_on:.2g} points, and {self.allowed:g} are "
+                "allowed: more images measure finer"
+            )
         if self._guesses():
             yield (
                 f"FP32 is right for no more images than guessing among {self.classes} classes is, so that the loss of "

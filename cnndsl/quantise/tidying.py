@@ -6,14 +6,18 @@ from typing import Final
 
 from onnx import ModelProto, NodeProto
 
+from .settings import WEIGHTED
+
 _PASSING: Final = frozenset({"Softmax", "Sigmoid", "Flatten", "Reshape", "Squeeze", "Identity"})
 """Operators between the scores and the output."""
 
 
-def tidy(made: ModelProto, model: ModelProto) -> None:
-    """Change a quantised model in place; `model` is what it was made of."""
+def tidy(made: ModelProto, model: ModelProto, *, weighted_only: bool) -> None:
+    """Change a quantised model in place; `model` is what it was made of. `weighted_only`: no other layers are quantised."""
     graph = _Graph(made)
     _bare_ends(graph)
+    if weighted_only:
+        _bare_readers(graph)
     _restore_activations(graph, model)
     _sort(graph)
     _restore_facts(made, model)
@@ -71,6 +75,26 @@ def _bare(graph: _Graph, output: str) -> None:
     graph.rename_output(maker, output)
     for reader in graph.readers(source):
         reader.input[:] = [output if name == source else name for name in reader.input]
+
+
+def _bare_readers(graph: _Graph) -> None:
+    """Let what computes in float read its input as it was computed, and leave the pair to the layers that it is for.
+
+    They lose nothing then; and from opset 21 on ONNX Runtime 1.31 refuses what its optimiser makes of such a pair: it copies
+    the pair behind a pool or a Transpose with `output_dtype` INT8, and then lets the zero point be unsigned.
+    """
+    for node in graph.nodes:
+        if node.op_type in WEIGHTED or node.op_type == "DequantizeLinear":
+            continue
+        for place, value in enumerate(node.input):
+            pair = _pair(graph, value)
+            if pair is not None:
+                node.input[place] = pair[0].input[0]
+    used = {value for node in graph.nodes for value in node.input} | {output.name for output in graph.proto.output}
+    for kind in ("DequantizeLinear", "QuantizeLinear"):
+        for node in [one for one in graph.nodes if one.op_type == kind and one.output[0] not in used]:
+            graph.remove(node)
+        used = {value for node in graph.nodes for value in node.input} | {output.name for output in graph.proto.output}
 
 
 def _bare_input(graph: _Graph, node: NodeProto) -> None:
